@@ -1,0 +1,52 @@
+import { Socket } from 'node:net'
+import type { Logger } from 'pino'
+import { serviceLog } from '../log.ts'
+import { type Client, fingerprint, type ServiceContract, type ServiceHandlers } from '../service.ts'
+import { Peer } from './peer.ts'
+import { socketChannel } from './socket-channel.ts'
+
+/** The descriptor on which the kernel hands a service its end of the socket pair. */
+const wireFd = 3
+
+export interface ServiceSetup<S extends ServiceContract> {
+  handlers: ServiceHandlers<S>
+  /** Finishes what can be finished before the process ends. */
+  close?: () => void | Promise<void>
+}
+
+/**
+ * The whole of a service's main.ts: greets the kernel, sets up, serves, and ends when the kernel says so or the wire
+ * closes. SIGINT and SIGTERM reach the whole process group at Ctrl-C and are the kernel's to act on.
+ */
+export function runService<S extends ServiceContract, K extends ServiceContract>(
+  contract: S,
+  kernelContract: K,
+  setUp: (kernel: Client<K>, log: Logger) => ServiceSetup<S> | Promise<ServiceSetup<S>>,
+): void {
+  process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => {})
+  const log = serviceLog(contract.name)
+  const channel = socketChannel(new Socket({ fd: wireFd }))
+  const peer = new Peer(channel, { onFault: (message, cause) => log.error({ err: cause }, message) })
+
+  let ready: Promise<ServiceSetup<S>> | undefined
+  const end = async (code: number) => {
+    await Promise.resolve(ready?.then((setup) => setup.close?.())).catch((err) => log.error({ err }, 'closing failed'))
+    process.exit(code)
+  }
+  channel.onClose(() => void end(0))
+  peer.onNotice('$/stop', () => void end(0))
+  peer.answerControl('$/ping', async () => {
+    await ready
+    return { rss_bytes: process.memoryUsage.rss() }
+  })
+  peer.notify('$/hello', { name: contract.name, pid: process.pid, fingerprint: fingerprint(contract, kernelContract) })
+  ready = Promise.resolve(setUp(peer.connect(kernelContract), log)).then((setup) => {
+    peer.serve(contract, setup.handlers)
+    return setup
+  })
+  ready.catch((err) => {
+    log.fatal({ err }, `${contract.name} could not start`)
+    process.exit(1)
+  })
+}
