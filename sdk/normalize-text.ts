@@ -1,4 +1,4 @@
-const zeroWidth = /[\u200B\u200C\u200D\u2060\uFEFF]/g
+const zeroWidth = /\u200B|\u200C|\u200D|\u2060|\uFEFF/g
 
 /** Cyrillic letters that look like Latin ones, as written to slip past a filter. */
 const lookAlikes: Record<string, string> = {

@@ -1,0 +1,43 @@
+import { RuntimeError } from '#sdk/errors.ts'
+import { timestamp } from '#sdk/ids.ts'
+import { sql, type WritableDb } from './database.ts'
+import { sessionsMigration } from './migrations/0010-sessions.ts'
+import { eventsMigration } from './migrations/0020-events.ts'
+import { turnsMigration } from './migrations/0030-turns.ts'
+import { inferenceMigration } from './migrations/0040-inference.ts'
+import { secretsMigration } from './migrations/0050-secrets.ts'
+
+export interface Migration {
+  version: number
+  name: string
+  up(db: WritableDb): void
+}
+
+/** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
+export const migrations: readonly Migration[] = [
+  sessionsMigration,
+  eventsMigration,
+  turnsMigration,
+  inferenceMigration,
+  secretsMigration,
+]
+
+/** Brings the schema up to date, each step with its number in one transaction. A database of a newer build is refused. */
+export function migrate(db: WritableDb, steps: readonly Migration[] = migrations): void {
+  db.exec('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)')
+  const row = sql(db, 'SELECT max(version) AS version FROM schema_version').get() as { version: number | null }
+  const current = row.version ?? 0
+  const newest = steps.at(-1)?.version ?? 0
+  if (current > newest) {
+    throw new RuntimeError(
+      'unavailable',
+      `The database has schema ${current}, and this build of Keel knows schema ${newest}: it was written by a newer build. Start that one, or restore a backup.`,
+    )
+  }
+  for (const step of steps.filter((candidate) => candidate.version > current)) {
+    db.transaction(() => {
+      step.up(db)
+      sql(db, 'INSERT INTO schema_version (version, name, applied_at) VALUES (?, ?, ?)').run(step.version, step.name, timestamp())
+    })()
+  }
+}

@@ -1,0 +1,114 @@
+import { RuntimeError } from '#sdk/errors.ts'
+import { newId, timestamp } from '#sdk/ids.ts'
+import { type ReadableDb, sql, type WritableDb } from './database.ts'
+
+export type TurnStatus = 'running' | 'ok' | 'error' | 'blocked' | 'limit' | 'interrupted' | 'appended'
+
+export interface TurnRow {
+  id: string
+  session_id: string
+  user_message_id: string | null
+  assistant_message_id: string | null
+  status: TurnStatus
+  attempt: number
+  thinking: string | null
+  tokens_in: number | null
+  tokens_out: number | null
+  cost: number | null
+  model: string | null
+  latency_ms: number | null
+  error: string | null
+  created_at: string
+}
+
+const columns =
+  'id, session_id, user_message_id, assistant_message_id, status, attempt, thinking, tokens_in, tokens_out, cost, model, latency_ms, error, created_at'
+
+/** `request_json` is whatever the runner needs to take the turn up again. */
+export function insertTurn(db: WritableDb, turn: { id: string; session_id: string; user_message_id: string; request_json: string }): void {
+  sql(
+    db,
+    `INSERT INTO turns (id, session_id, user_message_id, status, request_json, created_at)
+     VALUES (@id, @session_id, @user_message_id, 'running', @request_json, @now)`,
+  ).run({ ...turn, now: timestamp() })
+}
+
+/** A turn that no model was asked in: an answer appended by hand or given by a command. */
+export function insertFinishedTurn(
+  db: WritableDb,
+  turn: { session_id: string; user_message_id: string | null; assistant_message_id: string; status: 'ok' | 'appended'; model: string | null },
+): string {
+  const id = newId()
+  sql(
+    db,
+    `INSERT INTO turns (id, session_id, user_message_id, assistant_message_id, status, request_json, tokens_in, tokens_out, cost, model, latency_ms, created_at)
+     VALUES (@id, @session_id, @user_message_id, @assistant_message_id, @status, '{}', 0, 0, 0, @model, 0, @now)`,
+  ).run({ id, ...turn, now: timestamp() })
+  return id
+}
+
+export function findTurn(db: ReadableDb, id: string): TurnRow | undefined {
+  return sql(db, `SELECT ${columns} FROM turns WHERE id = ?`).get(id) as TurnRow | undefined
+}
+
+export function loadTurn(db: ReadableDb, id: string): TurnRow {
+  const turn = findTurn(db, id)
+  if (!turn) throw new RuntimeError('not_found', `turn ${id} not found`)
+  return turn
+}
+
+export function turnRequest(db: ReadableDb, id: string): string {
+  return (sql(db, 'SELECT request_json FROM turns WHERE id = ?').get(id) as { request_json: string }).request_json
+}
+
+/** The newest `limit` turns that have an answer, oldest first, so that they pair with the assistant messages. */
+export function listTurns(db: ReadableDb, sessionId: string, limit: number): TurnRow[] {
+  const text = `SELECT ${columns} FROM turns WHERE session_id = ? AND assistant_message_id IS NOT NULL ORDER BY rowid DESC LIMIT ?`
+  return (sql(db, text).all(sessionId, limit) as TurnRow[]).reverse()
+}
+
+export function listRunningTurns(db: ReadableDb): { id: string; session_id: string }[] {
+  return sql(db, `SELECT id, session_id FROM turns WHERE status = 'running' ORDER BY rowid`).all() as { id: string; session_id: string }[]
+}
+
+/** Counts a new attempt and returns its number; steps of older attempts are refused from here on. */
+export function beginAttempt(db: WritableDb, id: string): number {
+  const row = sql(db, `UPDATE turns SET attempt = attempt + 1 WHERE id = ? AND status = 'running' RETURNING attempt`).get(id) as
+    | { attempt: number }
+    | undefined
+  if (!row) throw new RuntimeError('conflict', `turn ${id} is over`)
+  return row.attempt
+}
+
+/** Throws `conflict` unless this attempt is the one that may write. */
+export function requireCurrentAttempt(db: ReadableDb, id: string, attempt: number): void {
+  const row = sql(db, `SELECT attempt FROM turns WHERE id = ? AND status = 'running'`).get(id) as { attempt: number } | undefined
+  if (row?.attempt !== attempt) throw new RuntimeError('conflict', `attempt ${attempt} of turn ${id} has been taken over`)
+}
+
+export interface FinishedTurn {
+  id: string
+  status: Exclude<TurnStatus, 'running' | 'appended'>
+  assistant_message_id: string
+  thinking: string | null
+  tokens_in: number
+  tokens_out: number
+  cost: number
+  model: string | null
+  latency_ms: number
+  error: string | null
+}
+
+export function finishTurn(db: WritableDb, turn: FinishedTurn): void {
+  sql(
+    db,
+    `UPDATE turns SET status = @status, assistant_message_id = @assistant_message_id, thinking = @thinking, tokens_in = @tokens_in,
+       tokens_out = @tokens_out, cost = @cost, model = @model, latency_ms = @latency_ms, error = @error
+     WHERE id = @id AND status = 'running'`,
+  ).run(turn)
+}
+
+export function lastTurnAt(db: ReadableDb): string | null {
+  const row = sql(db, 'SELECT created_at FROM turns ORDER BY rowid DESC LIMIT 1').get() as { created_at: string } | undefined
+  return row?.created_at ?? null
+}
