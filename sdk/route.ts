@@ -13,7 +13,10 @@ export interface RouteOptions {
   query?: z.ZodObject
   /** Absent: the route takes no body, and an empty one or `{}` is fine. */
   body?: z.ZodType
+  /** A text's media type is its `contentMediaType`; `z.void()` has no body, `z.never()` is a stream that is never JSON. */
   response: z.ZodType
+  /** What one `data:` value of a stream holds. */
+  event?: z.ZodType
   kind?: ResponseKind
   /** `public`: no API key; the route looks after itself. */
   auth?: 'key' | 'public'
@@ -52,6 +55,9 @@ type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined
 export type RouteQuery<R extends Route> = Parsed<R['options']['query']>
 export type RouteBody<R extends Route> = R['options'] extends { rawBody: true } ? Buffer : Parsed<R['options']['body']>
 export type RouteResponse<R extends Route> = z.input<R['options']['response']>
+export type RouteEvent<R extends Route> = R['options']['event'] extends z.ZodType
+  ? z.input<R['options']['event']>
+  : never
 
 /** The names of a path's parameters, in order. */
 export function pathParamNames(path: string): string[] {

@@ -1,0 +1,125 @@
+import { z } from 'zod'
+import { get, post } from '../route.ts'
+import { toolStatus } from '../services/agent.ts'
+import { selectionEvent } from './models.ts'
+import { clampedInteger, flag } from './query.ts'
+import { analysis, tip } from './tips.ts'
+import { count, dollars, fraction, milliseconds, time } from './values.ts'
+
+/** `running`: not over yet. `appended`: its message was written by a client, not by a model. */
+export const turnStatus = z.enum(['running', 'ok', 'error', 'blocked', 'limit', 'interrupted', 'appended'])
+
+export const turn = z.object({
+  id: z.string(),
+  session_id: z.string(),
+  thinking: z.string().nullable(),
+  tokens_in: count.nullable(),
+  tokens_out: count.nullable(),
+  cost: dollars.nullable(),
+  model: z.string().nullable(),
+  created_at: time,
+  status: turnStatus,
+  latency_ms: milliseconds.nullable(),
+  user_message_id: z.string().nullable(),
+  assistant_message_id: z.string().nullable(),
+  cached: z.boolean(),
+  react_turns: count,
+})
+export type Turn = z.infer<typeof turn>
+
+export const complexityLevel = z.enum(['L0', 'L1', 'L2', 'L3'])
+
+/** What of the budget went where; every size in tokens. */
+export const turnContext = z.object({
+  turn_id: z.string(),
+  model: z.string().nullable(),
+  token_budget: count,
+  system_prompt_tokens: count,
+  memory_tokens: count,
+  history_tokens: count,
+  /** Messages. */
+  history_depth: count,
+  complexity_level: complexityLevel,
+  tokens_in: count,
+  tokens_out: count,
+  cost: dollars,
+  tool_call_count: count,
+  tool_failure_count: count,
+  /** Other names of `system_prompt_tokens`, the sum, and `token_budget`. */
+  system_tokens: count,
+  total_tokens: count,
+  max_tokens: count,
+  /** False: the turn left no snapshot and the sizes are 0. */
+  snapshot: z.boolean(),
+  tool_definition_tokens: count,
+  dropped_history: count,
+  compaction_stage: z.string().nullable(),
+  memory_tiers: z.object({
+    working: count,
+    episodic: count,
+    semantic: count,
+    procedural: count,
+    relationship: count,
+  }),
+  retrieved_memories: z.array(z.object({ tier: z.string(), id: z.string(), score: fraction, preview: z.string() })),
+})
+export type TurnContext = z.infer<typeof turnContext>
+
+/** A tool call as the Observatory shows it. */
+export const turnToolCall = z.object({
+  id: z.string(),
+  tool_name: z.string(),
+  skill_id: z.string().nullable(),
+  skill_name: z.string().nullable(),
+  skill_hash: z.string().nullable(),
+  status: toolStatus,
+  duration_ms: milliseconds.nullable(),
+  created_at: time,
+  /** JSON text, secrets redacted. */
+  input: z.string(),
+  /** Cut short, secrets redacted. */
+  output: z.string().nullable(),
+  error: z.string().nullable(),
+})
+export type TurnToolCall = z.infer<typeof turnToolCall>
+
+export const turnsRoutes = {
+  listSessionTurns: get('/api/sessions/:id/turns', {
+    summary: 'List all turns for a session',
+    /** 0: all of them. Otherwise the newest, oldest first, as messages are. */
+    query: z.object({ limit: clampedInteger(0, 0, 5000), offset: clampedInteger(0, 0) }),
+    response: z.object({ turns: z.array(turn), total: count }),
+  }),
+  getTurn: get('/api/turns/:id', { summary: 'Get single turn detail', response: turn }),
+  getTurnContext: get('/api/turns/:id/context', {
+    summary: 'Get context snapshot for a turn',
+    response: turnContext,
+  }),
+  listTurnTools: get('/api/turns/:id/tools', {
+    summary: 'Get tool calls for a turn',
+    response: z.object({ tool_calls: z.array(turnToolCall) }),
+  }),
+  getTurnTips: get('/api/turns/:id/tips', {
+    summary: 'Get heuristic analysis tips for a turn',
+    response: z.object({ turn_id: z.string(), tips: z.array(tip), tip_count: count }),
+  }),
+  getTurnModelSelection: get('/api/turns/:id/model-selection', {
+    summary: 'Get model selection details for a turn',
+    /** The newest selection; `events` has all of them, newest first. */
+    response: selectionEvent.extend({ events: z.array(selectionEvent) }),
+  }),
+  analyzeTurn: post('/api/turns/:id/analyze', {
+    summary: 'Trigger LLM-powered deep analysis',
+    query: z.object({ refresh: flag }),
+    response: analysis.extend({ turn_id: z.string(), heuristic_tips: z.array(tip) }),
+  }),
+  getSessionInsights: get('/api/sessions/:id/insights', {
+    summary: 'Get session-aggregate analysis',
+    response: z.object({ session_id: z.string(), insights: z.array(tip), insight_count: count, turn_count: count }),
+  }),
+  analyzeSession: post('/api/sessions/:id/analyze', {
+    summary: 'Trigger session-wide LLM analysis',
+    query: z.object({ refresh: flag }),
+    response: analysis.extend({ session_id: z.string(), heuristic_insights: z.array(tip) }),
+  }),
+}
