@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { get, post } from '../route.ts'
+
+const accepted = z.object({ ok: z.literal(true) })
+const hookText = z.string().max(4096).optional()
+
+export const webhooksRoutes = {
+  receiveTelegram: post('/api/webhooks/telegram', {
+    summary: 'Telegram webhook receiver',
+    auth: 'public',
+    errors: 'ok_false',
+    rawBody: true,
+    response: accepted,
+  }),
+  verifyWhatsapp: get('/api/webhooks/whatsapp', {
+    summary: 'WhatsApp verify endpoint',
+    auth: 'public',
+    errors: 'ok_false',
+    kind: 'text',
+    query: z.object({ 'hub.mode': hookText, 'hub.verify_token': hookText, 'hub.challenge': hookText }),
+    /** The challenge, bare. */
+    response: z.string(),
+  }),
+  receiveWhatsapp: post('/api/webhooks/whatsapp', {
+    summary: 'WhatsApp webhook receiver',
+    auth: 'public',
+    errors: 'ok_false',
+    rawBody: true,
+    response: accepted,
+  }),
+}
