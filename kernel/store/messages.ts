@@ -1,3 +1,4 @@
+import { RuntimeError } from '#sdk/errors.ts'
 import { newId, timestamp } from '#sdk/ids.ts'
 import { type ReadableDb, sql, type WritableDb } from './database.ts'
 
@@ -55,6 +56,18 @@ export function newestMessages(
   return (sql(db, text).all(values) as MessageRow[]).reverse()
 }
 
+/**
+ * What had been said when the turn of this user message began, newest first. The answers of turns before it count even
+ * when they were stored after it; questions that came later do not.
+ */
+export function earlierMessages(db: ReadableDb, input: MessageRow, limit: number): MessageRow[] {
+  const text = `SELECT ${columns} FROM session_messages
+    WHERE session_id = @session_id AND turn_id IS NOT @turn_id
+      AND (role <> 'user' OR rowid < (SELECT rowid FROM session_messages WHERE id = @id))
+    ORDER BY rowid DESC LIMIT @limit`
+  return sql(db, text).all({ session_id: input.session_id, turn_id: input.turn_id, id: input.id, limit }) as MessageRow[]
+}
+
 export function countMessages(db: ReadableDb, sessionId: string): number {
   return (sql(db, 'SELECT count(*) AS n FROM session_messages WHERE session_id = ?').get(sessionId) as { n: number }).n
 }
@@ -65,4 +78,10 @@ export function firstMessages(db: ReadableDb, sessionId: string, limit: number):
 
 export function findMessage(db: ReadableDb, id: string): MessageRow | undefined {
   return sql(db, `SELECT ${columns} FROM session_messages WHERE id = ?`).get(id) as MessageRow | undefined
+}
+
+export function loadMessage(db: ReadableDb, id: string): MessageRow {
+  const message = findMessage(db, id)
+  if (!message) throw new RuntimeError('not_found', `message ${id} not found`)
+  return message
 }

@@ -27,9 +27,11 @@ export interface SessionFilter {
   status?: string | undefined
   /** Part of the nickname, without case. */
   q?: string | undefined
+  /** Only sessions that have turns. */
+  has_turns?: boolean | undefined
 }
 
-function where({ agent_id, status, q }: SessionFilter): { clause: string; values: Record<string, string> } {
+function where({ agent_id, status, q, has_turns }: SessionFilter): { clause: string; values: Record<string, string> } {
   const values: Record<string, string> = {}
   const terms: string[] = []
   if (agent_id !== undefined) {
@@ -44,6 +46,7 @@ function where({ agent_id, status, q }: SessionFilter): { clause: string; values
     terms.push('instr(lower(s.nickname), lower(@q)) > 0')
     values.q = q
   }
+  if (has_turns) terms.push('EXISTS (SELECT 1 FROM turns t WHERE t.session_id = s.id)')
   return { clause: terms.length > 0 ? `WHERE ${terms.join(' AND ')}` : '', values }
 }
 

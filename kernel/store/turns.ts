@@ -17,12 +17,20 @@ export interface TurnRow {
   cost: number | null
   model: string | null
   latency_ms: number | null
+  cached: boolean
+  react_turns: number
   error: string | null
   created_at: string
 }
 
 const columns =
-  'id, session_id, user_message_id, assistant_message_id, status, attempt, thinking, tokens_in, tokens_out, cost, model, latency_ms, error, created_at'
+  'id, session_id, user_message_id, assistant_message_id, status, attempt, thinking, tokens_in, tokens_out, cost, model, latency_ms, cached, react_turns, error, created_at'
+
+type StoredTurn = Omit<TurnRow, 'cached'> & { cached: number }
+
+function toTurn(row: StoredTurn): TurnRow {
+  return { ...row, cached: row.cached === 1 }
+}
 
 /** `request_json` is whatever the runner needs to take the turn up again. */
 export function insertTurn(db: WritableDb, turn: { id: string; session_id: string; user_message_id: string; request_json: string }): void {
@@ -48,7 +56,8 @@ export function insertFinishedTurn(
 }
 
 export function findTurn(db: ReadableDb, id: string): TurnRow | undefined {
-  return sql(db, `SELECT ${columns} FROM turns WHERE id = ?`).get(id) as TurnRow | undefined
+  const row = sql(db, `SELECT ${columns} FROM turns WHERE id = ?`).get(id) as StoredTurn | undefined
+  return row && toTurn(row)
 }
 
 export function loadTurn(db: ReadableDb, id: string): TurnRow {
@@ -61,10 +70,15 @@ export function turnRequest(db: ReadableDb, id: string): string {
   return (sql(db, 'SELECT request_json FROM turns WHERE id = ?').get(id) as { request_json: string }).request_json
 }
 
-/** The newest `limit` turns that have an answer, oldest first, so that they pair with the assistant messages. */
-export function listTurns(db: ReadableDb, sessionId: string, limit: number): TurnRow[] {
-  const text = `SELECT ${columns} FROM turns WHERE session_id = ? AND assistant_message_id IS NOT NULL ORDER BY rowid DESC LIMIT ?`
-  return (sql(db, text).all(sessionId, limit) as TurnRow[]).reverse()
+/** The newest `limit` turns that have an answer, after skipping `offset`, oldest first, as messages are listed. */
+export function listTurns(db: ReadableDb, sessionId: string, { limit, offset }: { limit: number; offset: number }): TurnRow[] {
+  const text = `SELECT ${columns} FROM turns WHERE session_id = ? AND assistant_message_id IS NOT NULL ORDER BY rowid DESC LIMIT ? OFFSET ?`
+  return (sql(db, text).all(sessionId, limit, offset) as StoredTurn[]).map(toTurn).reverse()
+}
+
+export function countTurns(db: ReadableDb, sessionId: string): number {
+  const text = 'SELECT count(*) AS n FROM turns WHERE session_id = ? AND assistant_message_id IS NOT NULL'
+  return (sql(db, text).get(sessionId) as { n: number }).n
 }
 
 export function listRunningTurns(db: ReadableDb): { id: string; session_id: string }[] {
@@ -96,6 +110,8 @@ export interface FinishedTurn {
   cost: number
   model: string | null
   latency_ms: number
+  cached: boolean
+  react_turns: number
   error: string | null
 }
 
@@ -103,9 +119,10 @@ export function finishTurn(db: WritableDb, turn: FinishedTurn): void {
   sql(
     db,
     `UPDATE turns SET status = @status, assistant_message_id = @assistant_message_id, thinking = @thinking, tokens_in = @tokens_in,
-       tokens_out = @tokens_out, cost = @cost, model = @model, latency_ms = @latency_ms, error = @error
+       tokens_out = @tokens_out, cost = @cost, model = @model, latency_ms = @latency_ms, cached = @cached,
+       react_turns = @react_turns, error = @error
      WHERE id = @id AND status = 'running'`,
-  ).run(turn)
+  ).run({ ...turn, cached: Number(turn.cached) })
 }
 
 export function lastTurnAt(db: ReadableDb): string | null {

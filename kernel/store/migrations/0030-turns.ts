@@ -19,6 +19,8 @@ export const turnsMigration: Migration = {
         cost REAL,
         model TEXT,
         latency_ms INTEGER,
+        cached INTEGER NOT NULL DEFAULT 0,
+        react_turns INTEGER NOT NULL DEFAULT 0,
         error TEXT,
         created_at TEXT NOT NULL
       );

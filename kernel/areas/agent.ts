@@ -1,0 +1,163 @@
+import type { AgentAnswer, AgentMessage, AgentStreamEvent, agentRoutes } from '#sdk/contracts/agent.ts'
+import type { Context } from '#kernel/context.ts'
+import type { Handlers } from '#kernel/http/handler.ts'
+import type { Reply } from '#kernel/http/reply.ts'
+import { providerOf } from '#kernel/inference/model-name.ts'
+import { apiGrant } from '#kernel/policy/authority.ts'
+import { countActiveSessions } from '#kernel/store/sessions.ts'
+import { lastTurnAt } from '#kernel/store/turns.ts'
+import { acceptTurn, type NewMessage } from '#kernel/turns/accept-turn.ts'
+import { answerCommand, findCommand } from '#kernel/turns/answer-command.ts'
+import { answerOf } from '#kernel/turns/answer.ts'
+import type { TurnEvent } from '#kernel/turns/live-turn.ts'
+
+export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
+  async getAgentStatus(_, { startedAt, config, store, inferenceView, turns }) {
+    const { agent, models } = config.current()
+    const inference = await inferenceView.refresh()
+    const primary_provider = providerOf(models.primary)
+    const states = Object.values(inference.breakers)
+    const primary_provider_state = inference.breakers[primary_provider]?.state ?? 'closed'
+    const lookups = inference.cache.hits + inference.cache.misses
+    const cache_hit_rate_pct = lookups === 0 ? 0 : (inference.cache.hits / lookups) * 100
+    const uptime_seconds = Math.floor((Date.now() - startedAt) / 1000)
+    const usable = [models.primary, ...models.fallbacks].filter((model) => !inference.breakers[providerOf(model)]?.blocked)
+    return {
+      state: 'running',
+      health: usable.includes(models.primary) ? 'ok' : usable.length > 0 ? 'degraded' : 'down',
+      id: agent.id,
+      agent_id: agent.id,
+      name: agent.name,
+      agent_name: agent.name,
+      model: inference.current_model,
+      primary_model: models.primary,
+      active_model: inference.current_model,
+      primary_provider_state,
+      cache_entries: inference.cache.entries,
+      cache_hit_rate_pct,
+      uptime_seconds,
+      active_turns: turns.activeCount,
+      sessions_active: countActiveSessions(store.read),
+      last_turn_at: lastTurnAt(store.read),
+      diagnostics: {
+        uptime_seconds,
+        primary_model: models.primary,
+        active_model: inference.current_model,
+        primary_provider,
+        primary_provider_state,
+        breaker_open_count: states.filter(({ state }) => state === 'open').length,
+        breaker_half_open_count: states.filter(({ state }) => state === 'half_open').length,
+        cache_entries: inference.cache.entries,
+        cache_hit_rate_pct,
+        pending_approvals: 0,
+        taskable_subagents_total: 0,
+        taskable_subagents_enabled: 0,
+        taskable_subagents_booting: 0,
+        taskable_subagents_running: 0,
+        taskable_subagents_error: 0,
+        taskable_subagents_hollow: 0,
+        delegation_tools_available: false,
+        channels_total: 1,
+        channels_with_errors: 0,
+      },
+    }
+  },
+
+  async sendMessage({ body, signal }, context) {
+    const message = newMessage(body, context, false)
+    const command = findCommand(message.content)
+    if (command) return answerCommand(command, message, context)
+    const accepted = acceptTurn(message, { ...context, config: context.config.current() })
+    const hangUp = () => accepted.live.cancel('The caller hung up')
+    signal.addEventListener('abort', hangUp, { once: true })
+    if (signal.aborted) hangUp()
+    try {
+      return answerOf(accepted, await accepted.outcome, context.store)
+    } finally {
+      signal.removeEventListener('abort', hangUp)
+    }
+  },
+
+  async streamMessage({ body, signal, reply }, context) {
+    const message = newMessage(body, context, true)
+    const command = findCommand(message.content)
+    const expected = context.inferenceView.latest()?.current_model ?? context.config.current().models.primary
+    if (command) {
+      const answer = await answerCommand(command, message, context)
+      const { send, end } = openStream(reply, signal)
+      await send({ type: 'stream_start', session_id: answer.session_id, turn_id: answer.turn_id, model: answer.model })
+      await send({ type: 'chunk', delta: answer.content, model: answer.model, finish_reason: 'stop' })
+      await send(streamEnd(answer, false))
+      return end()
+    }
+    const accepted = acceptTurn(message, { ...context, config: context.config.current() })
+    const { send, end, closed } = openStream(reply, signal)
+    closed.addEventListener('abort', () => accepted.live.cancel('The caller hung up'), { once: true })
+    accepted.live.listen((event) => send(streamEvent(event, accepted.session_id)))
+    await send({ type: 'stream_start', session_id: accepted.session_id, turn_id: accepted.turn_id, model: expected })
+    const outcome = await accepted.outcome
+    await send(streamEnd(answerOf(accepted, outcome, context.store), outcome.status === 'blocked'))
+    return end()
+  },
+}
+
+function openStream(reply: Reply, signal: AbortSignal) {
+  const stream = reply.sse({ signal })
+  return {
+    closed: stream.closed,
+    send: (event: AgentStreamEvent) => stream.send(event),
+    async end() {
+      await stream.send('[DONE]')
+      return stream.end()
+    },
+  }
+}
+
+function newMessage(body: AgentMessage, { config }: Context, streamed: boolean): NewMessage {
+  return {
+    content: body.content,
+    session_id: body.session_id ?? undefined,
+    channel: body.channel ?? undefined,
+    sender_id: body.sender_id ?? undefined,
+    peer_id: body.peer_id ?? undefined,
+    group_id: body.group_id ?? undefined,
+    is_group: body.is_group ?? undefined,
+    model: body.model ?? undefined,
+    no_cache: body.no_cache ?? undefined,
+    execution_timeout_ms: body.execution_timeout_ms ?? undefined,
+    model_call_timeout_ms: body.model_call_timeout_ms ?? undefined,
+    grants: [apiGrant(config.current().security)],
+    streamed,
+  }
+}
+
+function streamEvent(event: TurnEvent, session_id: string): AgentStreamEvent {
+  switch (event.type) {
+    case 'delta':
+      return { type: 'chunk', delta: event.delta, model: event.model, finish_reason: null }
+    case 'blocked':
+      return { type: 'stream_blocked', reason: event.reason, session_id }
+    default:
+      return event
+  }
+}
+
+function streamEnd(answer: AgentAnswer, content_blocked: boolean): AgentStreamEvent {
+  return {
+    type: 'stream_end',
+    session_id: answer.session_id,
+    turn_id: answer.turn_id,
+    user_message_id: answer.user_message_id,
+    assistant_message_id: answer.assistant_message_id,
+    nickname: answer.nickname,
+    model: answer.model,
+    tokens_in: answer.tokens_in,
+    tokens_out: answer.tokens_out,
+    cost: answer.cost,
+    cached: answer.cached,
+    react_turns: answer.react_turns,
+    content: answer.content,
+    content_length: Buffer.byteLength(answer.content),
+    content_blocked,
+  }
+}

@@ -1,0 +1,102 @@
+import { RuntimeError } from '#sdk/errors.ts'
+import type { sessionsRoutes } from '#sdk/contracts/sessions.ts'
+import type { Context } from '#kernel/context.ts'
+import type { EventBus } from '#kernel/events/bus.ts'
+import type { Handlers } from '#kernel/http/handler.ts'
+import { nicknameFor } from '#kernel/sessions/nickname.ts'
+import { appendMessage, countMessages, newestMessages } from '#kernel/store/messages.ts'
+import {
+  archiveActiveSession,
+  archiveSession,
+  deleteSession,
+  findSession,
+  insertSession,
+  loadSession,
+  type SessionRow,
+  setNickname,
+} from '#kernel/store/sessions.ts'
+import { insertFinishedTurn } from '#kernel/store/turns.ts'
+
+/** The scope of conversations that belong to the agent's owner. */
+const ownScope = 'agent'
+
+export const sessionsHandlers: Handlers<typeof sessionsRoutes, Pick<Context, 'store' | 'bus' | 'config' | 'turns' | 'nicknames'>> = {
+  async listSessions({ query }, { store }) {
+    const { agent_id, status, q, order, limit, offset, has_flight_records } = query
+    const filter = { agent_id, status, q, has_turns: has_flight_records }
+    const [sessions, total] = await Promise.all([
+      store.pool.run('listSessions', { filter, order, limit, offset }),
+      store.pool.run('countSessions', filter),
+    ])
+    return { sessions, total, limit, offset }
+  },
+
+  createSession({ body }, { store, bus, config }) {
+    const agent_id = body.agent_id ?? config.current().agent.id
+    const scope_key = body.scope ?? ownScope
+    const { archived, session } = store.write.transaction(() => ({
+      archived: archiveActiveSession(store.write, agent_id, scope_key),
+      session: insertSession(store.write, { agent_id, scope_key, nickname: body.nickname, metadata: body.metadata }),
+    }))()
+    if (archived) announce(bus, 'session_archived', archived)
+    announce(bus, 'session_created', session)
+    return { ...session, session_id: session.id }
+  },
+
+  getSession: ({ params }, { store }) => loadSession(store.read, params.id),
+
+  deleteSession({ params }, { store, bus, turns }) {
+    const session = loadSession(store.read, params.id)
+    for (const { live } of turns.ofSession(session.id)) live.cancel('The session was deleted')
+    deleteSession(store.write, session.id)
+    announce(bus, 'session_deleted', session)
+    return { deleted: true, id: session.id }
+  },
+
+  archiveSession({ params }, { store, bus }) {
+    loadSession(store.read, params.id)
+    const session = archiveSession(store.write, params.id)
+    announce(bus, 'session_archived', session)
+    return { id: session.id, status: 'archived' }
+  },
+
+  listMessages({ params, query }, { store }) {
+    const { limit, offset, before } = query
+    const messages = newestMessages(store.read, params.id, { limit, offset, before })
+    const total = countMessages(store.read, params.id)
+    const oldest = messages[0]
+    const has_more = oldest !== undefined && newestMessages(store.read, params.id, { limit: 1, offset: 0, before: oldest.id }).length > 0
+    return { messages, has_more, total, limit, offset }
+  },
+
+  appendMessage({ params, body }, { store, bus }) {
+    if (!findSession(store.read, params.id)) throw new RuntimeError('not_found', `session ${params.id} not found`)
+    const message = store.durable.transaction(() => {
+      const appended = appendMessage(store.durable, { session_id: params.id, role: body.role, content: body.content, turn_id: null })
+      if (body.role === 'assistant') {
+        // Clients pair the n-th assistant message with the n-th turn.
+        insertFinishedTurn(store.durable, {
+          session_id: params.id,
+          user_message_id: null,
+          assistant_message_id: appended.id,
+          status: 'appended',
+          model: null,
+        })
+      }
+      return appended
+    })()
+    if (body.role === 'user') nameSession(store, params.id, body.content)
+    bus.publish('message_appended', { session_id: params.id, message_id: message.id, role: message.role })
+    return { message_id: message.id, id: message.id }
+  },
+
+  backfillNicknames: (_, { nicknames }) => nicknames.backfill(),
+}
+
+function nameSession(store: Context['store'], id: string, text: string): void {
+  if (loadSession(store.read, id).nickname === null) setNickname(store.write, id, nicknameFor(text), 'heuristic')
+}
+
+function announce(bus: EventBus, name: 'session_created' | 'session_archived' | 'session_deleted', session: SessionRow): void {
+  bus.publish(name, { session_id: session.id, agent_id: session.agent_id, nickname: session.nickname, status: session.status })
+}

@@ -1,0 +1,83 @@
+import { RuntimeError } from '#sdk/errors.ts'
+import type { turnsRoutes } from '#sdk/contracts/turns.ts'
+import type { Context } from '#kernel/context.ts'
+import type { RealHandlers } from '#kernel/areas/pending.ts'
+import { selectionsOfTurn } from '#kernel/store/selections.ts'
+import { listToolCalls } from '#kernel/store/tool-calls.ts'
+import { findContextSnapshot } from '#kernel/store/turn-steps.ts'
+import { countTurns, listTurns, loadTurn } from '#kernel/store/turns.ts'
+
+/** What a turn shows that left no snapshot of its context. */
+const noSnapshot = {
+  complexity_level: 'L1',
+  token_budget: 0,
+  system_prompt_tokens: 0,
+  memory_tokens: 0,
+  history_tokens: 0,
+  history_depth: 0,
+  tool_definition_tokens: 0,
+  dropped_history: 0,
+} as const
+
+/** The most turns in one answer, for a caller that asks for all. */
+const maxTurns = 5000
+
+export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, Pick<Context, 'store' | 'turns'>> = {
+  listSessionTurns: ({ params, query }, { store }) => ({
+    turns: listTurns(store.read, params.id, { limit: query.limit === 0 ? maxTurns : query.limit, offset: query.offset }),
+    total: countTurns(store.read, params.id),
+  }),
+
+  getTurn: ({ params }, { store }) => loadTurn(store.read, params.id),
+
+  cancelTurn({ params }, { store, turns }) {
+    const turn = loadTurn(store.read, params.id)
+    turns.find(turn.id)?.live.cancel()
+    return { turn_id: turn.id, cancelled: turn.status === 'running' }
+  },
+
+  getTurnContext({ params }, { store }) {
+    const turn = loadTurn(store.read, params.id)
+    const stored = findContextSnapshot(store.read, turn.id)
+    const snapshot = stored ?? noSnapshot
+    const calls = listToolCalls(store.read, turn.id)
+    return {
+      turn_id: turn.id,
+      model: turn.model,
+      token_budget: snapshot.token_budget,
+      system_prompt_tokens: snapshot.system_prompt_tokens,
+      memory_tokens: snapshot.memory_tokens,
+      history_tokens: snapshot.history_tokens,
+      history_depth: snapshot.history_depth,
+      complexity_level: snapshot.complexity_level,
+      tokens_in: turn.tokens_in ?? 0,
+      tokens_out: turn.tokens_out ?? 0,
+      cost: turn.cost ?? 0,
+      tool_call_count: calls.length,
+      tool_failure_count: calls.filter(({ status }) => status !== 'success' && status !== 'partial_success').length,
+      system_tokens: snapshot.system_prompt_tokens,
+      total_tokens: snapshot.system_prompt_tokens + snapshot.memory_tokens + snapshot.history_tokens + snapshot.tool_definition_tokens,
+      max_tokens: snapshot.token_budget,
+      snapshot: stored !== undefined,
+      tool_definition_tokens: snapshot.tool_definition_tokens,
+      dropped_history: snapshot.dropped_history,
+      compaction_stage: null,
+      memory_tiers: { working: 0, episodic: 0, semantic: 0, procedural: 0, relationship: 0 },
+      retrieved_memories: [],
+    }
+  },
+
+  listTurnTools: ({ params }, { store }) => ({
+    tool_calls: listToolCalls(store.read, params.id).map((call) => ({
+      ...call,
+      error: call.status === 'success' || call.status === 'partial_success' ? null : call.output,
+    })),
+  }),
+
+  getTurnModelSelection({ params }, { store }) {
+    const events = selectionsOfTurn(store.read, params.id)
+    const newest = events[0]
+    if (!newest) throw new RuntimeError('not_found', `no model selection trace for turn ${params.id}`)
+    return { ...newest, events }
+  },
+}

@@ -1,0 +1,40 @@
+import type { Logger } from 'pino'
+import type { Client } from '#sdk/service.ts'
+import type { inferenceService } from '#sdk/services/inference.ts'
+import type { LiveConfig } from './config/live-config.ts'
+import type { EventBus } from './events/bus.ts'
+import type { Home } from './home.ts'
+import type { RateLimits } from './http/rate-limits.ts'
+import type { Tickets } from './http/tickets.ts'
+import type { InferenceView } from './inference/inference-view.ts'
+import type { ModelOverride } from './inference/model-override.ts'
+import type { LogFeed } from './logs/logger.ts'
+import type { SealedStore } from './secrets/sealed-store.ts'
+import type { NicknameWriter } from './sessions/nickname-writer.ts'
+import type { Store } from './store/store.ts'
+import type { Supervisor } from './supervisor/supervisor.ts'
+import type { InFlight } from './turns/in-flight.ts'
+import type { TurnRunner } from './turns/turn-runner.ts'
+
+/** What handlers may use; each names the part it needs. */
+export interface Context {
+  version: string
+  /** Milliseconds since the epoch. */
+  startedAt: number
+  home: Home
+  config: LiveConfig
+  store: Store
+  bus: EventBus
+  log: Logger
+  logFeed: LogFeed
+  secrets: SealedStore
+  supervisor: Supervisor
+  inference: Client<typeof inferenceService>
+  inferenceView: InferenceView
+  modelOverride: ModelOverride
+  nicknames: NicknameWriter
+  turns: TurnRunner
+  inFlight: InFlight
+  rateLimits: RateLimits
+  tickets: Tickets
+}

@@ -1,0 +1,82 @@
+import { z } from 'zod'
+import type { ToolDefinition } from '#sdk/messages.ts'
+import type { Authority, TurnJob } from '#sdk/services/agent.ts'
+import { type BuiltinTool, builtinTools } from '#sdk/services/tools.ts'
+import type { Config } from '#kernel/config/schema.ts'
+import { riskAllowed } from '#kernel/policy/authority.ts'
+import type { ReadableDb } from '#kernel/store/database.ts'
+import { earlierMessages, loadMessage, type MessageRow } from '#kernel/store/messages.ts'
+import { listSteps } from '#kernel/store/turn-steps.ts'
+import type { TurnRow } from '#kernel/store/turns.ts'
+import type { TurnRequest } from './turn-request.ts'
+
+/** How many earlier messages are offered to the agent, which shows the model those that fit its budget. */
+const maxHistoryMessages = 200
+/** The bytes of earlier messages handed over at the most. */
+const maxHistoryBytes = 2 * 1024 * 1024
+
+const definitions: { definition: ToolDefinition; tool: BuiltinTool }[] = Object.entries(builtinTools).map(([name, tool]) => ({
+  tool,
+  definition: { name, description: tool.description, parameters: z.toJSONSchema(tool.input, { io: 'input' }) as Record<string, unknown> },
+}))
+
+/** The tools whose risk this authority may take; the policy still judges each call. */
+export function toolsFor(authority: Authority, blocked: readonly string[]): ToolDefinition[] {
+  return definitions
+    .filter(({ definition, tool }) => riskAllowed(authority, tool.risk) && !blocked.includes(definition.name))
+    .map(({ definition }) => definition)
+}
+
+/** Everything the agent service needs to begin this turn, or to go on with it. */
+export function turnJobOf(
+  db: ReadableDb,
+  {
+    turn,
+    attempt,
+    request,
+    config,
+    version,
+    deadline,
+  }: { turn: TurnRow; attempt: number; request: TurnRequest; config: Config; version: string; deadline: string },
+): TurnJob {
+  const input = loadMessage(db, turn.user_message_id ?? '')
+  return {
+    turn_id: turn.id,
+    attempt,
+    session_id: turn.session_id,
+    agent: { id: request.agent_id, name: config.agent.name, persona: null },
+    model: request.model,
+    channel: request.channel,
+    authority: request.authority,
+    input: { message_id: input.id, text: request.model_text },
+    history: historyOf(db, input),
+    tools: toolsFor(request.authority, config.approvals.blocked_tools),
+    limits: {
+      max_steps: config.agent.autonomy_max_react_turns,
+      deadline,
+      max_tokens: request.max_tokens,
+      max_cost: request.max_cost,
+      model_call_timeout_ms: request.model_call_timeout_ms,
+    },
+    context_max_tokens: config.context.max_tokens,
+    use_cache: request.use_cache,
+    version,
+    steps: listSteps(db, turn.id),
+  }
+}
+
+function historyOf(db: ReadableDb, input: MessageRow): TurnJob['history'] {
+  const history: TurnJob['history'] = []
+  let bytes = 0
+  for (const row of earlierMessages(db, input, maxHistoryMessages)) {
+    bytes += Buffer.byteLength(row.content)
+    if (bytes > maxHistoryBytes) break
+    history.unshift({ id: row.id, message: { role: modelRole(row), content: row.content } })
+  }
+  return history
+}
+
+/** A tool's output kept as a message of its own is shown as something said, since its call is not in the history. */
+function modelRole({ role }: MessageRow): 'system' | 'user' | 'assistant' {
+  return role === 'tool' ? 'assistant' : role
+}

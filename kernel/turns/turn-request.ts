@@ -1,0 +1,21 @@
+import { z } from 'zod'
+import { authority } from '#sdk/services/agent.ts'
+
+/** What is kept of an accepted message so that any later process can answer it. */
+export const turnRequest = z.object({
+  agent_id: z.string(),
+  channel: z.string(),
+  authority,
+  threat_score: z.number(),
+  /** The message's text as the model may see it. */
+  model_text: z.string(),
+  model: z.string(),
+  use_cache: z.boolean(),
+  max_seconds: z.number(),
+  max_tokens: z.number().nullable(),
+  max_cost: z.number().nullable(),
+  model_call_timeout_ms: z.number().int().nullable(),
+  /** Deltas are announced on the bus as well. */
+  streamed: z.boolean(),
+})
+export type TurnRequest = z.infer<typeof turnRequest>

@@ -1,0 +1,213 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { isErrorOf, RuntimeError, toRuntimeError } from '#sdk/errors.ts'
+import { timestamp } from '#sdk/ids.ts'
+import type { agentService, TurnEnd } from '#sdk/services/agent.ts'
+import type { Client } from '#sdk/service.ts'
+import type { LiveConfig } from '#kernel/config/live-config.ts'
+import type { EventBus } from '#kernel/events/bus.ts'
+import type { Store } from '#kernel/store/store.ts'
+import { beginAttempt, listRunningTurns, loadTurn, turnRequest as storedRequest } from '#kernel/store/turns.ts'
+import { storeTurnEnd, type TurnTotals } from './finish-turn.ts'
+import { LiveTurn } from './live-turn.ts'
+import { turnJobOf } from './turn-job.ts'
+import { type TurnRequest, turnRequest } from './turn-request.ts'
+
+/** Turns under way at once; one more is refused as `unavailable`. */
+const maxLiveTurns = 256
+/** A turn that so many processes have taken up and lost is ended rather than tried again. */
+const maxAttempts = 25
+/** How long to wait before a turn is handed to the next process, growing with each loss in a row. */
+const retryDelaysMs = [0, 50, 200, 500, 1_000, 2_000]
+
+export interface TurnOutcome {
+  turn_id: string
+  session_id: string
+  assistant_message_id: string
+  content: string
+  status: 'ok' | 'error' | 'blocked' | 'limit' | 'interrupted'
+  react_turns: number
+  latency_ms: number
+  request: TurnRequest
+  totals: TurnTotals
+}
+
+export interface RunningTurn {
+  live: LiveTurn
+  /** Rejects only when the kernel stops first; the turn then goes on after the next start. */
+  outcome: Promise<TurnOutcome>
+}
+
+interface TurnRunnerDeps {
+  store: Store
+  bus: EventBus
+  config: LiveConfig
+  agent: Client<typeof agentService>
+  log: Logger
+  version: string
+  /** Called after each stored answer, off the caller's path. */
+  onFinished: (outcome: TurnOutcome) => void
+}
+
+/**
+ * Hands accepted turns to the agent service and sees them through: a turn whose process died goes on in the next one
+ * from its journal, a turn that the kernel's own death cut off goes on at the next start.
+ */
+export class TurnRunner {
+  readonly #deps: TurnRunnerDeps
+  readonly #running = new Map<string, RunningTurn>()
+  #closing = false
+
+  constructor(deps: TurnRunnerDeps) {
+    this.#deps = deps
+  }
+
+  get activeCount(): number {
+    return this.#running.size
+  }
+
+  find(turnId: string): RunningTurn | undefined {
+    return this.#running.get(turnId)
+  }
+
+  ofSession(sessionId: string): RunningTurn[] {
+    return [...this.#running.values()].filter(({ live }) => live.sessionId === sessionId)
+  }
+
+  /** Throws `unavailable` when no further turn can be taken; asked before a message is accepted. */
+  requireRoom(): void {
+    if (this.#closing) throw new RuntimeError('unavailable', 'Keel is stopping', { retry_after_seconds: 2 })
+    if (this.#running.size >= maxLiveTurns) {
+      throw new RuntimeError('unavailable', `${maxLiveTurns} turns are under way`, { retry_after_seconds: 1 })
+    }
+  }
+
+  /** Turns of one session run one after the other, in the order in which they were accepted. */
+  start(turnId: string, sessionId: string): RunningTurn {
+    const live = new LiveTurn(turnId, sessionId)
+    const earlier = this.ofSession(sessionId).at(-1)?.outcome
+    const turn = earlier ? earlier.catch(() => {}).then(() => this.#run(live)) : this.#run(live)
+    const outcome = turn.finally(() => this.#running.delete(turnId))
+    const running = { live, outcome }
+    this.#running.set(turnId, running)
+    outcome.catch((err) => this.#deps.log.warn({ err, turn_id: turnId }, 'a turn was left for the next start'))
+    return running
+  }
+
+  /** Takes up what an earlier kernel had accepted and not finished. */
+  resumeUnfinished(): number {
+    const unfinished = listRunningTurns(this.#deps.store.read)
+    for (const { id, session_id } of unfinished) this.start(id, session_id)
+    return unfinished.length
+  }
+
+  /** Waits for the turns under way, then lets go of the rest; their journals stay for the next start. */
+  async close(graceMs: number): Promise<void> {
+    this.#closing = true
+    const outcomes = [...this.#running.values()].map(({ outcome }) => outcome)
+    await Promise.race([Promise.allSettled(outcomes), delay(graceMs, undefined, { ref: false })])
+    for (const { live } of this.#running.values()) live.suspend()
+    await Promise.allSettled(outcomes)
+  }
+
+  async #run(live: LiveTurn): Promise<TurnOutcome> {
+    const { store, config, version } = this.#deps
+    const request = turnRequest.parse(JSON.parse(storedRequest(store.read, live.id)))
+    const deadline = Date.now() + request.max_seconds * 1000
+    if (request.streamed) this.#announceStart(live)
+    for (let losses = 0; ; losses++) {
+      const attempt = beginAttempt(store.write, live.id)
+      if (attempt > maxAttempts) return this.#finish(live, request, failedEnd('The turn was interrupted too often and was given up.'))
+      try {
+        const turn = loadTurn(store.read, live.id)
+        const job = turnJobOf(store.read, { turn, attempt, request, config: config.current(), version, deadline: timestamp(deadline) })
+        const end = await this.#deps.agent.run(job, { signal: live.signal, onChunk: (chunk) => live.announce(chunk) })
+        return this.#finish(live, request, end)
+      } catch (thrown) {
+        const error = toRuntimeError(thrown)
+        if (live.suspended) throw new RuntimeError('unavailable', 'Keel is stopping; the turn goes on after the next start')
+        if (error.kind === 'cancelled') return this.#finish(live, request, interruptedEnd(live.text))
+        const lost = isErrorOf(error, 'unavailable', 'outcome_unknown')
+        if (!lost || Date.now() >= deadline) {
+          this.#deps.log.error({ err: error, turn_id: live.id }, 'a turn failed')
+          return this.#finish(live, request, failedEnd(`The turn could not be finished: ${error.message}.`))
+        }
+        if (live.text !== '') await live.announce({ type: 'content_replaced', content: '' })
+        await delay(retryDelaysMs[Math.min(losses, retryDelaysMs.length - 1)], undefined, { signal: live.signal }).catch(() => {})
+      }
+    }
+  }
+
+  async #finish(live: LiveTurn, request: TurnRequest, end: Omit<TurnEnd, 'status'> & { status: TurnOutcome['status'] }): Promise<TurnOutcome> {
+    const { store, bus, onFinished } = this.#deps
+    const stored = storeTurnEnd(store, { turn_id: live.id, status: end.status, content: end.content, react_turns: end.react_turns, error: end.reason })
+    if (!stored) throw new RuntimeError('conflict', `turn ${live.id} was finished elsewhere`)
+    if (live.text !== end.content) await live.announce(missingText(live.text, end.content))
+    const { totals, messageId } = stored
+    const latency_ms = Date.now() - Date.parse(loadTurn(store.read, live.id).created_at)
+    const outcome: TurnOutcome = {
+      turn_id: live.id,
+      session_id: live.sessionId,
+      assistant_message_id: messageId,
+      content: end.content,
+      status: end.status,
+      react_turns: end.react_turns,
+      latency_ms,
+      request,
+      totals,
+    }
+    bus.publish('message_appended', { session_id: live.sessionId, message_id: messageId, role: 'assistant', turn_id: live.id })
+    bus.publish('turn_completed', {
+      turn_id: live.id,
+      session_id: live.sessionId,
+      model: totals.model,
+      tokens_in: totals.tokens_in,
+      tokens_out: totals.tokens_out,
+      cost: totals.cost,
+      cached: totals.cached,
+      react_turns: end.react_turns,
+      latency_ms,
+      status: end.status,
+    })
+    if (request.streamed) this.#announceEnd(outcome)
+    onFinished(outcome)
+    return outcome
+  }
+
+  #announceStart(live: LiveTurn): void {
+    const { bus } = this.#deps
+    bus.publish('stream_start', { turn_id: live.id, session_id: live.sessionId, model: null })
+    live.listen((event) => {
+      if (event.type === 'delta') bus.publish('stream_chunk', { session_id: live.sessionId, turn_id: live.id, delta: event.delta, done: false })
+    })
+  }
+
+  #announceEnd({ turn_id, session_id, content, totals }: TurnOutcome): void {
+    const { bus } = this.#deps
+    bus.publish('stream_chunk', { session_id, turn_id, delta: '', done: true })
+    bus.publish('stream_end', {
+      turn_id,
+      session_id,
+      model: totals.model,
+      tokens_in: totals.tokens_in,
+      tokens_out: totals.tokens_out,
+      content_length: content.length,
+    })
+  }
+}
+
+function failedEnd(content: string) {
+  return { status: 'error' as const, content, reason: content, react_turns: 0 }
+}
+
+function interruptedEnd(text: string) {
+  const content = text.trim() === '' ? '(interrupted before an answer)' : text
+  return { status: 'interrupted' as const, content, reason: 'cancelled', react_turns: 0 }
+}
+
+/** What listeners lack of the stored answer. */
+function missingText(sent: string, stored: string) {
+  return stored.startsWith(sent)
+    ? { type: 'delta' as const, delta: stored.slice(sent.length), model: null }
+    : { type: 'content_replaced' as const, content: stored }
+}
