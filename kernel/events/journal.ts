@@ -1,0 +1,108 @@
+import type { Logger } from 'pino'
+import type { WritableDb } from '#kernel/store/database.ts'
+import {
+  appendEvents,
+  type EventSequence,
+  listEventsAfter,
+  loadEventSequence,
+  newestEventSeq,
+  reserveEventSequence,
+  type StoredEvent,
+} from '#kernel/store/events.ts'
+import { timestamp } from '#sdk/ids.ts'
+
+/** How many of the newest sequence numbers stay in the database. */
+export const journalMaxEvents = 10_000
+const flushEveryMs = 50
+const flushAtEvents = 200
+const retryAfterMs = 1_000
+/** Numbers promised to the database at a time: after a crash the next run begins past all of them. */
+const sequenceBlock = 1_000
+
+/** The stored half of the event bus: hands out sequence numbers and writes events in batches. */
+export class EventJournal {
+  readonly epoch: string
+  readonly #db: WritableDb
+  readonly #log: Logger
+  #last: number
+  #reserved: number
+  #pending: StoredEvent[] = []
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(db: WritableDb, log: Logger) {
+    this.#db = db
+    this.#log = log
+    const sequence = loadEventSequence(db)
+    this.epoch = sequence.epoch
+    this.#last = sequence.reserved
+    this.#reserved = sequence.reserved
+    admitLoss(db, sequence)
+  }
+
+  /** The newest number handed out. */
+  get last(): number {
+    return this.#last
+  }
+
+  nextSeq(): number {
+    this.#last += 1
+    if (this.#last > this.#reserved) {
+      try {
+        reserveEventSequence(this.#db, this.#last + sequenceBlock - 1)
+        this.#reserved = this.#last + sequenceBlock - 1
+      } catch (thrown) {
+        // An event is no reason to fail its publisher; the next one tries again.
+        this.#log.error({ err: thrown }, 'event sequence numbers could not be reserved')
+      }
+    }
+    return this.#last
+  }
+
+  append(event: StoredEvent): void {
+    this.#pending.push(event)
+    if (this.#pending.length > journalMaxEvents) this.#pending.shift()
+    if (this.#pending.length === flushAtEvents) this.flush()
+    else this.#timer ??= setTimeout(() => this.flush(), flushEveryMs)
+  }
+
+  after(seq: number, limit: number): StoredEvent[] {
+    return listEventsAfter(this.#db, seq, limit)
+  }
+
+  flush(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#pending.length === 0) return
+    try {
+      appendEvents(this.#db, this.#pending, journalMaxEvents)
+      this.#pending = []
+    } catch (thrown) {
+      this.#log.error({ err: thrown, pending: this.#pending.length }, 'events could not be stored')
+      if (!this.#closed) this.#timer = setTimeout(() => this.flush(), retryAfterMs)
+    }
+  }
+
+  /** Stores what is pending and gives unused numbers back, so that an orderly restart leaves no hole. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.flush()
+    if (this.#pending.length === 0) reserveEventSequence(this.#db, this.#last)
+  }
+}
+
+/** After a crash the newest numbers may have been sent and not stored: one event says so to whoever resumes. */
+function admitLoss(db: WritableDb, { epoch, reserved }: EventSequence): void {
+  const stored = newestEventSeq(db)
+  if (stored >= reserved) return
+  const text = JSON.stringify({
+    seq: reserved,
+    epoch,
+    type: 'gap',
+    timestamp: timestamp(),
+    from: stored + 1,
+    to: reserved,
+  })
+  appendEvents(db, [{ seq: reserved, type: 'gap', text }], journalMaxEvents)
+}
