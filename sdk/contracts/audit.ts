@@ -8,7 +8,8 @@ import { jsonObject, time } from './values.ts'
 export const policyDecision = z.object({
   id: z.string(),
   tool_name: z.string(),
-  decision: z.enum(['allow', 'deny']),
+  /** `gate`: held for an operator. */
+  decision: z.enum(['allow', 'deny', 'gate']),
   /** The rule that decided. */
   rule_name: z.string().nullable(),
   reason: z.string().nullable(),

@@ -17,7 +17,7 @@ function oneOf(...values: string[]): string {
 
 const name = z.string().max(maxNameLength).nullish()
 
-const textPart = z.object({ type: z.literal('text'), text: z.string() })
+const textPart = z.object({ type: z.literal('text', "must be 'text'"), text: z.string('must be a string') })
 const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() })
 const imagePart = z.object({
   type: z.literal('image_url'),
@@ -27,17 +27,18 @@ const imagePart = z.object({
   }),
 })
 
-const onlyText = z.discriminatedUnion('type', [textPart], { error: "must have the type 'text'" })
-const textOrImage = z.discriminatedUnion('type', [textPart, imagePart], {
-  error: "must have the type 'text' or 'image_url'",
-})
-const textOrRefusal = z.discriminatedUnion('type', [textPart, refusalPart], {
-  error: "must have the type 'text' or 'refusal'",
-})
+const textOrImage = z.discriminatedUnion('type', [textPart, imagePart], "must be 'text' or 'image_url'")
+const textOrRefusal = z.discriminatedUnion('type', [textPart, refusalPart], "must be 'text' or 'refusal'")
 
 function contentOf<P extends z.ZodType>(part: P) {
-  return z.union([z.string(), z.array(part).min(1, 'must not be empty').max(maxParts)], {
-    error: ({ input }) => (input === undefined ? 'is required' : undefined),
+  const parts = z.array(part).min(1, 'must not be empty').max(maxParts, `must not hold more than ${maxParts} parts`)
+  return z.union([z.string(), parts], {
+    error: ({ input }) => {
+      if (input === undefined || input === null) return 'is required'
+      if (!Array.isArray(input)) return 'must be a text or a list of parts'
+      const issue = parts.safeParse(input).error?.issues[0]
+      return issue && `has a part that is not right: ${issue.path.join('.')} ${issue.message}`
+    },
   })
 }
 
@@ -48,7 +49,7 @@ export const chatToolCall = z.object({
   function: z.object({ name: z.string(), arguments: z.string() }),
 })
 
-const system = { content: contentOf(onlyText), name }
+const system = { content: contentOf(textPart), name }
 
 export const chatMessage = z.discriminatedUnion(
   'role',
@@ -63,9 +64,9 @@ export const chatMessage = z.discriminatedUnion(
       name,
       tool_calls: z.array(chatToolCall).max(maxTools).nullish(),
     }),
-    z.object({ role: z.literal('tool'), content: contentOf(onlyText), tool_call_id: z.string('is required') }),
+    z.object({ role: z.literal('tool'), content: contentOf(textPart), tool_call_id: z.string('is required') }),
   ],
-  { error: `must have a role that is one of system, developer, user, assistant, tool` },
+  oneOf('system', 'developer', 'user', 'assistant', 'tool'),
 )
 export type ChatMessage = z.infer<typeof chatMessage>
 
@@ -107,7 +108,7 @@ const responseFormat = z.discriminatedUnion(
       }),
     }),
   ],
-  { error: `must have a type that is ${oneOf('text', 'json_object', 'json_schema').replace('must be ', '')}` },
+  oneOf('text', 'json_object', 'json_schema'),
 )
 
 const maxTokens = z.int('must be a positive integer').min(1, 'must be a positive integer').nullish()

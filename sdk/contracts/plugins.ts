@@ -68,7 +68,7 @@ export const pluginsRoutes = {
   executePluginTool: post('/api/plugins/:name/execute/:tool', {
     summary: 'Execute a plugin tool',
     /** The tool's input. */
-    body: z.json().default({}),
+    body: z.unknown().default({}),
     response: z.union([
       z.object({
         plugin: z.string(),

@@ -22,12 +22,12 @@ export function clampedInteger(fallback: number, min: number, max: number = Numb
       z.int('must be an integer').overwrite((value) => clamp(value, min, max)),
     )
     .default(fallback)
-    .meta({ default: fallback, minimum: min, maximum: max })
+    .meta({ minimum: min, maximum: max })
 }
 
 /** As `clampedInteger`, but what is no integer counts as absent. */
 export function lenientInteger(fallback: number, min: number, max: number) {
-  return clampedInteger(fallback, min, max).catch(fallback).meta({ default: fallback, minimum: min, maximum: max })
+  return clampedInteger(fallback, min, max).catch(fallback).meta({ minimum: min, maximum: max })
 }
 
 /** The window of most lists. */
@@ -58,7 +58,6 @@ export const flag = z
     z.boolean('must be true or false'),
   )
   .default(false)
-  .meta({ default: false })
 
 const zonelessTime = /^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?$/
 
@@ -85,5 +84,5 @@ export const filter = z.string().max(256, 'exceeds max length (256)').optional()
 
 /** How far back to look; a word it does not know means all time. */
 export function period(fallback: '7d' | '30d') {
-  return z.enum(['1h', '24h', '7d', '30d', 'all']).default(fallback).catch('all').meta({ default: fallback })
+  return z.enum(['1h', '24h', '7d', '30d', 'all']).default(fallback).catch('all')
 }

@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { get, post } from '../route.ts'
 import { count, time } from './values.ts'
 
-/** `idle`: not asked for yet. `down`: past its restart budget, tried again at a slow pace. `stopped`: the kernel is leaving. */
-export const serviceState = z.enum(['idle', 'starting', 'ready', 'restarting', 'down', 'stopped'])
+/** `stopped`: not asked for yet, or the kernel is leaving. `down`: past its restart budget, tried again at a slow pace. */
+export const serviceState = z.enum(['stopped', 'starting', 'ready', 'backing_off', 'down'])
 export type ServiceState = z.infer<typeof serviceState>
 
 export const serviceStatus = z.object({
@@ -12,12 +12,18 @@ export const serviceStatus = z.object({
   pid: z.int().nullable(),
   /** Grows with each process that took the service over. */
   generation: count,
-  /** Restarts that nobody asked for. */
-  crashes: count,
+  /** Processes that took over after the first, asked for or not. */
+  restarts: count,
   started_at: time.nullable(),
-  /** Why it is not ready, or why the last process ended. */
-  reason: z.string().nullable(),
-  memory_bytes: count.nullable(),
+  uptime_seconds: count,
+  rss_bytes: count.nullable(),
+  calls_in_flight: count,
+  /** Calls that wait for a process. */
+  queued_calls: count,
+  /** Why the last process ended or could not start. */
+  last_error: z.string().nullable(),
+  /** Started by the first call rather than with the kernel. */
+  lazy: z.boolean(),
 })
 export type ServiceStatus = z.infer<typeof serviceStatus>
 

@@ -72,7 +72,8 @@ export const turnToolCall = z.object({
   skill_id: z.string().nullable(),
   skill_name: z.string().nullable(),
   skill_hash: z.string().nullable(),
-  status: toolStatus,
+  /** `running`: not over yet. */
+  status: toolStatus.or(z.literal('running')),
   duration_ms: milliseconds.nullable(),
   created_at: time,
   /** JSON text, secrets redacted. */
@@ -91,6 +92,11 @@ export const turnsRoutes = {
     response: z.object({ turns: z.array(turn), total: count }),
   }),
   getTurn: get('/api/turns/:id', { summary: 'Get single turn detail', response: turn }),
+  cancelTurn: post('/api/turns/:id/cancel', {
+    summary: 'Stop a turn that is under way',
+    /** `cancelled: false`: it was over already. */
+    response: z.object({ turn_id: z.string(), cancelled: z.boolean() }),
+  }),
   getTurnContext: get('/api/turns/:id/context', {
     summary: 'Get context snapshot for a turn',
     response: turnContext,
