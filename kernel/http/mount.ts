@@ -1,0 +1,153 @@
+import { parse as parseQuery } from 'node:querystring'
+import { type Request, type Response, Router } from 'express'
+import type { Logger } from 'pino'
+import { RuntimeError } from '#sdk/errors.ts'
+import { type HttpMethod, literalBeforeParameter, type Route, type RouteTable } from '#sdk/route.ts'
+import { pathOf, sendJson, sendProblem } from './answer.ts'
+import { routeBody } from './body.ts'
+import { errorStyleOfPath } from './error-styles.ts'
+import type { Gate } from './gate.ts'
+import type { HandlerRequest, Handlers } from './handler.ts'
+import { parsePart } from './issues.ts'
+import { answered, Reply } from './reply.ts'
+
+const maxQueryKeys = 64
+
+/** Route tables with their handlers, by area. A handler may be missing only where the route is pending. */
+export type Areas<T extends Record<string, RouteTable>, C> = {
+  [K in keyof T]: { table: T[K]; handlers: Partial<Handlers<T[K], C>> }
+}
+
+export interface MountOptions<C> {
+  context: C
+  gate: Gate
+  log: Logger
+  /** 'area.route' names that answer 501. */
+  pending?: ReadonlySet<string>
+  /** 'area.route' names that the rate limits do not count, such as health and the dashboard's files. */
+  unlimited?: ReadonlySet<string>
+}
+
+/** Any handler, as the router calls it: the parse before each call earns the types that its own declaration has. */
+interface AnyHandler<C> {
+  call(request: HandlerRequest, context: C): unknown
+}
+
+interface MountedRoute<C> {
+  route: Route
+  name: string
+  handler: AnyHandler<C>['call'] | undefined
+  isCounted: boolean
+}
+
+/** An express router over all areas. What no route takes is answered too: 405 on a known path, else 404. */
+export function mount<T extends Record<string, RouteTable>, C>(
+  areas: Areas<T, C>,
+  { context, gate, log, pending = new Set(), unlimited = new Set() }: MountOptions<C>,
+): Router {
+  const router = Router({ caseSensitive: true, strict: true })
+  const routes = mountedRoutes(areas, pending, unlimited)
+
+  for (const mounted of routes) {
+    const { route } = mounted
+    const style = route.options.errors ?? errorStyleOfPath(route.path)
+    const serve = (request: Request, response: Response) => {
+      const reply = new Reply(response)
+      answerRoute(mounted, request, response, reply).catch((thrown: unknown) =>
+        sendProblem(request, response, thrown, { style, log, stream: reply.stream }),
+      )
+    }
+    router[lowerMethods[route.method]](route.path, serve)
+  }
+
+  async function answerRoute(mounted: MountedRoute<C>, request: Request, response: Response, reply: Reply) {
+    const { route, handler, isCounted } = mounted
+    const { options } = route
+    const caller = gate.admit(request, { isPublic: options.auth === 'public', isCounted })
+    if (!handler) throw new RuntimeError('not_implemented', `${options.summary} is not implemented yet`)
+    const query = options.query && parsePart(options.query, queryOf(request), 'query')
+    const body = await routeBody(request, options)
+    const hangUp = new AbortController()
+    response.once('close', () => response.writableFinished || hangUp.abort(new RuntimeError('cancelled')))
+    const { params, headers } = request
+    const answer = await handler({ params, query, body, caller, signal: hangUp.signal, headers, reply }, context)
+    if (answer === answered || response.writableEnded) return
+    if (reply.stream) reply.stream.end()
+    else sendJson(response, answer)
+  }
+
+  const knownPaths = pathPatterns(routes)
+
+  /** Strangers are not told which paths there are. */
+  function refuse(request: Request, response: Response, reason: (path: string) => unknown) {
+    const path = pathOf(request)
+    try {
+      gate.admit(request, { isPublic: false, isCounted: true })
+      throw reason(path)
+    } catch (thrown) {
+      sendProblem(request, response, thrown, { style: errorStyleOfPath(path), log })
+    }
+  }
+
+  router.use((request, response) =>
+    refuse(request, response, (path) => {
+      const methods = knownPaths.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method)
+      if (methods.length === 0) return unknownPath(path)
+      response.setHeader('allow', [...new Set(methods)].join(', '))
+      return new RuntimeError('method_not_allowed', 'method not allowed')
+    }),
+  )
+  // Express knows a handler for errors by its four parameters.
+  router.use((thrown: unknown, request: Request, response: Response, _next: () => void) =>
+    refuse(request, response, () => thrown),
+  )
+  return router
+}
+
+function unknownPath(path: string): RuntimeError {
+  const details = errorStyleOfPath(path) === 'openai' ? { code: 'unknown_url' } : undefined
+  return new RuntimeError('not_found', 'not found', details)
+}
+
+const lowerMethods = { GET: 'get', POST: 'post', PUT: 'put', DELETE: 'delete' } as const
+
+function mountedRoutes<T extends Record<string, RouteTable>, C>(
+  areas: Areas<T, C>,
+  pending: ReadonlySet<string>,
+  unlimited: ReadonlySet<string>,
+): MountedRoute<C>[] {
+  const mounted: MountedRoute<C>[] = []
+  for (const [area, { table, handlers }] of Object.entries(areas)) {
+    const callable: Partial<Record<string, AnyHandler<C>['call']>> = handlers
+    for (const [key, route] of Object.entries<Route>(table)) {
+      const name = `${area}.${key}`
+      const handler = pending.has(name) ? undefined : callable[key]
+      if (!handler && !pending.has(name)) throw new RuntimeError('internal', `Route ${name} has no handler`)
+      mounted.push({ route, name, handler, isCounted: !unlimited.has(name) })
+    }
+  }
+  const taken = new Set<string>()
+  for (const { name, route } of mounted) {
+    const place = `${route.method} ${route.path.replaceAll(/:[a-z_]+/g, ':')}`
+    if (taken.has(place)) throw new RuntimeError('internal', `Route ${name} is declared twice: ${place}`)
+    taken.add(place)
+  }
+  const known = new Set(mounted.map(({ name }) => name))
+  for (const name of [...pending, ...unlimited]) {
+    if (!known.has(name)) throw new RuntimeError('internal', `There is no route ${name}`)
+  }
+  return mounted.sort((left, right) => literalBeforeParameter(left.route, right.route))
+}
+
+function pathPatterns(routes: readonly { route: Route }[]): { method: HttpMethod; pattern: RegExp }[] {
+  return routes.map(({ route: { method, path } }) => {
+    const segments = path.split('/').map((segment) => (segment.startsWith(':') ? '[^/]+' : RegExp.escape(segment)))
+    return { method, pattern: new RegExp(`^${segments.join('/')}$`) }
+  })
+}
+
+function queryOf(request: Request): unknown {
+  const url = request.url
+  const start = url.indexOf('?')
+  return start < 0 ? {} : parseQuery(url.slice(start + 1), '&', '=', { maxKeys: maxQueryKeys })
+}
