@@ -34,7 +34,7 @@ export function service<const N extends string, M extends Record<string, Method>
 
 export type Params<M extends Method> = z.input<M['params']>
 export type Result<M extends Method> = z.output<M['result']>
-export type Chunk<M extends Method> = M['chunk'] extends z.ZodType ? z.output<M['chunk']> : never
+export type Chunk<M extends Method> = z.output<NonNullable<M['chunk']>>
 
 export interface CallOptions<M extends Method = Method> {
   signal?: AbortSignal

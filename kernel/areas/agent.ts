@@ -1,15 +1,15 @@
-import type { AgentAnswer, AgentMessage, AgentStreamEvent, agentRoutes } from '#sdk/contracts/agent.ts'
 import type { Context } from '#kernel/context.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
-import type { Reply } from '#kernel/http/reply.ts'
+import type { answered, Reply } from '#kernel/http/reply.ts'
 import { providerOf } from '#kernel/inference/model-name.ts'
 import { apiGrant } from '#kernel/policy/authority.ts'
 import { countActiveSessions } from '#kernel/store/sessions.ts'
 import { lastTurnAt } from '#kernel/store/turns.ts'
 import { acceptTurn, type NewMessage } from '#kernel/turns/accept-turn.ts'
-import { answerCommand, findCommand } from '#kernel/turns/answer-command.ts'
 import { answerOf } from '#kernel/turns/answer.ts'
+import { answerCommand, findCommand } from '#kernel/turns/answer-command.ts'
 import type { TurnEvent } from '#kernel/turns/live-turn.ts'
+import type { AgentAnswer, AgentMessage, AgentStreamEvent, agentRoutes } from '#sdk/contracts/agent.ts'
 
 export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
   async getAgentStatus(_, { startedAt, config, store, inferenceView, turns }) {
@@ -21,7 +21,9 @@ export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
     const lookups = inference.cache.hits + inference.cache.misses
     const cache_hit_rate_pct = lookups === 0 ? 0 : (inference.cache.hits / lookups) * 100
     const uptime_seconds = Math.floor((Date.now() - startedAt) / 1000)
-    const usable = [models.primary, ...models.fallbacks].filter((model) => !inference.breakers[providerOf(model)]?.blocked)
+    const usable = [models.primary, ...models.fallbacks].filter(
+      (model) => !inference.breakers[providerOf(model)]?.blocked,
+    )
     return {
       state: 'running',
       health: usable.includes(models.primary) ? 'ok' : usable.length > 0 ? 'degraded' : 'down',
@@ -106,7 +108,7 @@ function openStream(reply: Reply, signal: AbortSignal) {
   return {
     closed: stream.closed,
     send: (event: AgentStreamEvent) => stream.send(event),
-    async end() {
+    async end(): Promise<typeof answered> {
       await stream.send('[DONE]')
       return stream.end()
     },

@@ -1,13 +1,17 @@
-import type { auditRoutes } from '#sdk/contracts/audit.ts'
 import type { Context } from '#kernel/context.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
 import { listDecisions } from '#kernel/store/policy-decisions.ts'
 import { listToolCalls } from '#kernel/store/tool-calls.ts'
+import type { auditRoutes } from '#sdk/contracts/audit.ts'
+import { toolCallView } from './tool-call-view.ts'
 
 export const auditHandlers: Handlers<typeof auditRoutes, Pick<Context, 'store'>> = {
-  getPolicyAudit: ({ params }, { store }) => ({
+  listPolicyDecisions: ({ params }, { store }) => ({
     turn_id: params.turn_id,
-    decisions: listDecisions(store.read, params.turn_id),
+    decisions: listDecisions(store.read, params.turn_id).map((decision) => ({ ...decision, approval_id: null })),
   }),
-  getToolAudit: ({ params }, { store }) => ({ turn_id: params.turn_id, tool_calls: listToolCalls(store.read, params.turn_id) }),
+  listToolAudit: ({ params }, { store }) => ({
+    turn_id: params.turn_id,
+    tool_calls: listToolCalls(store.read, params.turn_id).map(toolCallView),
+  }),
 }

@@ -1,10 +1,13 @@
+import type { Context } from '#kernel/context.ts'
+import type { Handlers } from '#kernel/http/handler.ts'
 import type { breakerRoutes } from '#sdk/contracts/breaker.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { BreakerStatus } from '#sdk/services/inference.ts'
-import type { Context } from '#kernel/context.ts'
-import type { Handlers } from '#kernel/http/handler.ts'
 
-export const breakerHandlers: Handlers<typeof breakerRoutes, Pick<Context, 'config' | 'inference' | 'inferenceView'>> = {
+export const breakerHandlers: Handlers<
+  typeof breakerRoutes,
+  Pick<Context, 'config' | 'inference' | 'inferenceView'>
+> = {
   async getBreakerStatus(_, { config, inferenceView }) {
     const { breakers } = await inferenceView.refresh()
     return { providers: breakers, config: config.current().circuit_breaker, note: breakerNote(breakers) }

@@ -1,9 +1,9 @@
-import { RuntimeError } from '#sdk/errors.ts'
-import type { feedbackRoutes } from '#sdk/contracts/feedback.ts'
 import type { Context } from '#kernel/context.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
 import { type FeedbackRow, findFeedback, listFeedback, saveFeedback } from '#kernel/store/feedback.ts'
 import { loadTurn } from '#kernel/store/turns.ts'
+import type { feedbackRoutes } from '#sdk/contracts/feedback.ts'
+import { RuntimeError } from '#sdk/errors.ts'
 
 type Needs = Pick<Context, 'store' | 'bus'>
 
@@ -27,9 +27,18 @@ export const feedbackHandlers: Handlers<typeof feedbackRoutes, Needs> = {
   listSessionFeedback: ({ params }, { store }) => ({ feedback: listFeedback(store.read, params.id) }),
 }
 
-function gradeTurn(turnId: string, { grade, comment }: { grade: number; comment?: string | null | undefined }, { store, bus }: Needs): FeedbackRow {
+function gradeTurn(
+  turnId: string,
+  { grade, comment }: { grade: number; comment?: string | null | undefined },
+  { store, bus }: Needs,
+): FeedbackRow {
   const { session_id } = loadTurn(store.read, turnId)
-  const feedback = saveFeedback(store.write, { turn_id: turnId, session_id, grade, comment: comment === '' ? null : comment })
+  const feedback = saveFeedback(store.write, {
+    turn_id: turnId,
+    session_id,
+    grade,
+    comment: comment === '' ? null : comment,
+  })
   bus.publish('feedback_recorded', { turn_id: turnId, session_id, grade })
   return feedback
 }

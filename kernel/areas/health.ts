@@ -1,7 +1,7 @@
-import type { healthRoutes } from '#sdk/contracts/health.ts'
 import type { Context } from '#kernel/context.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
 import { sql } from '#kernel/store/database.ts'
+import type { healthRoutes } from '#sdk/contracts/health.ts'
 
 /** Answers from memory and one indexed read, whatever else is down. */
 export const healthHandlers: Handlers<
@@ -21,7 +21,11 @@ export const healthHandlers: Handlers<
       version,
       agent: agent.name,
       uptime_seconds: Math.floor((Date.now() - startedAt) / 1000),
-      models: { primary: models.primary, current: inference?.current_model ?? models.primary, fallbacks: models.fallbacks },
+      models: {
+        primary: models.primary,
+        current: inference?.current_model ?? models.primary,
+        fallbacks: models.fallbacks,
+      },
       providers: breakers,
       checks: {
         database,

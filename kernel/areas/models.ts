@@ -1,7 +1,7 @@
-import type { modelsRoutes } from '#sdk/contracts/models.ts'
 import type { RealHandlers } from '#kernel/areas/pending.ts'
 import type { Context } from '#kernel/context.ts'
 import { listSelections } from '#kernel/store/selections.ts'
+import type { modelsRoutes } from '#sdk/contracts/models.ts'
 
 export const modelsHandlers: RealHandlers<
   'models',
@@ -16,7 +16,13 @@ export const modelsHandlers: RealHandlers<
     )
     const { primary, fallbacks } = config.current().models
     const models = [...new Set([...listing.models, primary, ...fallbacks])].sort()
-    return { models, count: models.length, validation_level, proxy: { mode: 'in_process' }, providers: listing.providers }
+    return {
+      models,
+      count: models.length,
+      validation_level,
+      proxy: { mode: 'in_process' },
+      providers: listing.providers,
+    }
   },
 
   listSelections({ query }, { store }) {
@@ -26,7 +32,10 @@ export const modelsHandlers: RealHandlers<
   },
 
   async getRoutingDiagnostics({ signal }, { config, inference, inferenceView }) {
-    const [{ profiles }, { breakers }] = await Promise.all([inference.routingDiagnostics({}, { signal }), inferenceView.refresh()])
+    const [{ profiles }, { breakers }] = await Promise.all([
+      inference.routingDiagnostics({}, { signal }),
+      inferenceView.refresh(),
+    ])
     const { routing } = config.current().models
     return {
       config: { ...routing, cost_weight: routing.cost_weight ?? null },

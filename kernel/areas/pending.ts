@@ -1,5 +1,8 @@
+import type { Handlers } from '#kernel/http/handler.ts'
+import type { RouteTable } from '#sdk/route.ts'
+
 /** Routes of the contract, as `area.route`, that answer 501 for now. */
-export const pendingRoutes: readonly string[] = [
+export const pendingRoutes = [
   'a2a.getAgentCard',
   'a2a.getProtocolAgentCard',
   'a2a.greetPeer',
@@ -26,7 +29,6 @@ export const pendingRoutes: readonly string[] = [
   'cron.listRuns',
   'cron.runJob',
   'cron.updateJob',
-  'events.listEvents',
   'interview.finishInterview',
   'interview.startInterview',
   'interview.submitInterviewTurn',
@@ -96,4 +98,13 @@ export const pendingRoutes: readonly string[] = [
   'webhooks.receiveWhatsapp',
   'webhooks.verifyWhatsapp',
   'workspace.getWorkspaceState',
-]
+] as const
+
+type PendingIn<A extends string> = (typeof pendingRoutes)[number] extends infer Name
+  ? Name extends `${A}.${infer Key}`
+    ? Key
+    : never
+  : never
+
+/** A handler for every route of an area that is not pending; one that is missing or too many does not compile. */
+export type RealHandlers<A extends string, T extends RouteTable, C> = Handlers<Omit<T, PendingIn<A>>, C>

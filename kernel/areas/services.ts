@@ -1,7 +1,7 @@
-import type { servicesRoutes } from '#sdk/contracts/services.ts'
-import { RuntimeError } from '#sdk/errors.ts'
 import type { Context } from '#kernel/context.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
+import type { servicesRoutes } from '#sdk/contracts/services.ts'
+import { RuntimeError } from '#sdk/errors.ts'
 
 export const servicesHandlers: Handlers<typeof servicesRoutes, Pick<Context, 'supervisor'>> = {
   listServices(_, { supervisor }) {

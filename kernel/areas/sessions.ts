@@ -1,9 +1,7 @@
-import { RuntimeError } from '#sdk/errors.ts'
-import type { sessionsRoutes } from '#sdk/contracts/sessions.ts'
 import type { Context } from '#kernel/context.ts'
-import type { EventBus } from '#kernel/events/bus.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
 import { nicknameFor } from '#kernel/sessions/nickname.ts'
+import { sessionFields } from '#kernel/sessions/session-fields.ts'
 import { appendMessage, countMessages, newestMessages } from '#kernel/store/messages.ts'
 import {
   archiveActiveSession,
@@ -12,15 +10,19 @@ import {
   findSession,
   insertSession,
   loadSession,
-  type SessionRow,
   setNickname,
 } from '#kernel/store/sessions.ts'
 import { insertFinishedTurn } from '#kernel/store/turns.ts'
+import type { sessionsRoutes } from '#sdk/contracts/sessions.ts'
+import { RuntimeError } from '#sdk/errors.ts'
 
 /** The scope of conversations that belong to the agent's owner. */
 const ownScope = 'agent'
 
-export const sessionsHandlers: Handlers<typeof sessionsRoutes, Pick<Context, 'store' | 'bus' | 'config' | 'turns' | 'nicknames'>> = {
+export const sessionsHandlers: Handlers<
+  typeof sessionsRoutes,
+  Pick<Context, 'store' | 'bus' | 'config' | 'turns' | 'nicknames'>
+> = {
   async listSessions({ query }, { store }) {
     const { agent_id, status, q, order, limit, offset, has_flight_records } = query
     const filter = { agent_id, status, q, has_turns: has_flight_records }
@@ -38,8 +40,8 @@ export const sessionsHandlers: Handlers<typeof sessionsRoutes, Pick<Context, 'st
       archived: archiveActiveSession(store.write, agent_id, scope_key),
       session: insertSession(store.write, { agent_id, scope_key, nickname: body.nickname, metadata: body.metadata }),
     }))()
-    if (archived) announce(bus, 'session_archived', archived)
-    announce(bus, 'session_created', session)
+    if (archived) bus.publish('session_archived', sessionFields(archived))
+    bus.publish('session_created', sessionFields(session))
     return { ...session, session_id: session.id }
   },
 
@@ -49,14 +51,14 @@ export const sessionsHandlers: Handlers<typeof sessionsRoutes, Pick<Context, 'st
     const session = loadSession(store.read, params.id)
     for (const { live } of turns.ofSession(session.id)) live.cancel('The session was deleted')
     deleteSession(store.write, session.id)
-    announce(bus, 'session_deleted', session)
+    bus.publish('session_deleted', sessionFields(session))
     return { deleted: true, id: session.id }
   },
 
   archiveSession({ params }, { store, bus }) {
     loadSession(store.read, params.id)
     const session = archiveSession(store.write, params.id)
-    announce(bus, 'session_archived', session)
+    bus.publish('session_archived', sessionFields(session))
     return { id: session.id, status: 'archived' }
   },
 
@@ -65,14 +67,21 @@ export const sessionsHandlers: Handlers<typeof sessionsRoutes, Pick<Context, 'st
     const messages = newestMessages(store.read, params.id, { limit, offset, before })
     const total = countMessages(store.read, params.id)
     const oldest = messages[0]
-    const has_more = oldest !== undefined && newestMessages(store.read, params.id, { limit: 1, offset: 0, before: oldest.id }).length > 0
+    const has_more =
+      oldest !== undefined &&
+      newestMessages(store.read, params.id, { limit: 1, offset: 0, before: oldest.id }).length > 0
     return { messages, has_more, total, limit, offset }
   },
 
   appendMessage({ params, body }, { store, bus }) {
     if (!findSession(store.read, params.id)) throw new RuntimeError('not_found', `session ${params.id} not found`)
     const message = store.durable.transaction(() => {
-      const appended = appendMessage(store.durable, { session_id: params.id, role: body.role, content: body.content, turn_id: null })
+      const appended = appendMessage(store.durable, {
+        session_id: params.id,
+        role: body.role,
+        content: body.content,
+        turn_id: null,
+      })
       if (body.role === 'assistant') {
         // Clients pair the n-th assistant message with the n-th turn.
         insertFinishedTurn(store.durable, {
@@ -86,7 +95,12 @@ export const sessionsHandlers: Handlers<typeof sessionsRoutes, Pick<Context, 'st
       return appended
     })()
     if (body.role === 'user') nameSession(store, params.id, body.content)
-    bus.publish('message_appended', { session_id: params.id, message_id: message.id, role: message.role })
+    bus.publish('message_appended', {
+      session_id: params.id,
+      message_id: message.id,
+      role: message.role,
+      created_at: message.created_at,
+    })
     return { message_id: message.id, id: message.id }
   },
 
@@ -95,8 +109,4 @@ export const sessionsHandlers: Handlers<typeof sessionsRoutes, Pick<Context, 'st
 
 function nameSession(store: Context['store'], id: string, text: string): void {
   if (loadSession(store.read, id).nickname === null) setNickname(store.write, id, nicknameFor(text), 'heuristic')
-}
-
-function announce(bus: EventBus, name: 'session_created' | 'session_archived' | 'session_deleted', session: SessionRow): void {
-  bus.publish(name, { session_id: session.id, agent_id: session.agent_id, nickname: session.nickname, status: session.status })
 }

@@ -1,12 +1,16 @@
-import type { statsRoutes } from '#sdk/contracts/stats.ts'
-import { timestamp } from '#sdk/ids.ts'
 import type { RealHandlers } from '#kernel/areas/pending.ts'
 import type { Context } from '#kernel/context.ts'
 import { listCosts } from '#kernel/store/costs.ts'
+import type { statsRoutes } from '#sdk/contracts/stats.ts'
+import { timestamp } from '#sdk/ids.ts'
 
 const hourMs = 3_600_000
 
-export const statsHandlers: RealHandlers<'stats', typeof statsRoutes, Pick<Context, 'store' | 'inferenceView' | 'rateLimits'>> = {
+export const statsHandlers: RealHandlers<
+  'stats',
+  typeof statsRoutes,
+  Pick<Context, 'store' | 'inferenceView' | 'gate'>
+> = {
   async listCosts({ query }, { store }) {
     const { limit, offset, hours } = query
     const since = query.since ?? (hours > 0 ? timestamp(Date.now() - hours * hourMs) : null)
@@ -28,5 +32,5 @@ export const statsHandlers: RealHandlers<'stats', typeof statsRoutes, Pick<Conte
     return { providers: capacity }
   },
 
-  getThrottle: (_, { rateLimits }) => rateLimits.stats(),
+  getThrottle: (_, { gate }) => gate.throttleStats(),
 }

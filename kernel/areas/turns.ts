@@ -1,11 +1,12 @@
-import { RuntimeError } from '#sdk/errors.ts'
-import type { turnsRoutes } from '#sdk/contracts/turns.ts'
-import type { Context } from '#kernel/context.ts'
 import type { RealHandlers } from '#kernel/areas/pending.ts'
+import type { Context } from '#kernel/context.ts'
 import { selectionsOfTurn } from '#kernel/store/selections.ts'
 import { listToolCalls } from '#kernel/store/tool-calls.ts'
 import { findContextSnapshot } from '#kernel/store/turn-steps.ts'
 import { countTurns, listTurns, loadTurn } from '#kernel/store/turns.ts'
+import type { turnsRoutes } from '#sdk/contracts/turns.ts'
+import { RuntimeError } from '#sdk/errors.ts'
+import { toolCallFailed, toolCallView } from './tool-call-view.ts'
 
 /** What a turn shows that left no snapshot of its context. */
 const noSnapshot = {
@@ -24,7 +25,10 @@ const maxTurns = 5000
 
 export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, Pick<Context, 'store' | 'turns'>> = {
   listSessionTurns: ({ params, query }, { store }) => ({
-    turns: listTurns(store.read, params.id, { limit: query.limit === 0 ? maxTurns : query.limit, offset: query.offset }),
+    turns: listTurns(store.read, params.id, {
+      limit: query.limit === 0 ? maxTurns : query.limit,
+      offset: query.offset,
+    }),
     total: countTurns(store.read, params.id),
   }),
 
@@ -54,9 +58,13 @@ export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, Pick<Conte
       tokens_out: turn.tokens_out ?? 0,
       cost: turn.cost ?? 0,
       tool_call_count: calls.length,
-      tool_failure_count: calls.filter(({ status }) => status !== 'success' && status !== 'partial_success').length,
+      tool_failure_count: calls.filter(toolCallFailed).length,
       system_tokens: snapshot.system_prompt_tokens,
-      total_tokens: snapshot.system_prompt_tokens + snapshot.memory_tokens + snapshot.history_tokens + snapshot.tool_definition_tokens,
+      total_tokens:
+        snapshot.system_prompt_tokens +
+        snapshot.memory_tokens +
+        snapshot.history_tokens +
+        snapshot.tool_definition_tokens,
       max_tokens: snapshot.token_budget,
       snapshot: stored !== undefined,
       tool_definition_tokens: snapshot.tool_definition_tokens,
@@ -68,10 +76,7 @@ export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, Pick<Conte
   },
 
   listTurnTools: ({ params }, { store }) => ({
-    tool_calls: listToolCalls(store.read, params.id).map((call) => ({
-      ...call,
-      error: call.status === 'success' || call.status === 'partial_success' ? null : call.output,
-    })),
+    tool_calls: listToolCalls(store.read, params.id).map(toolCallView),
   }),
 
   getTurnModelSelection({ params }, { store }) {

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { z } from 'zod'
 import type { WritableDb } from '#kernel/store/database.ts'
 import type { StoredEvent } from '#kernel/store/events.ts'
+import type { events } from '#sdk/events.ts'
 import { timestamp } from '#sdk/ids.ts'
 import { redactText } from '#sdk/redact.ts'
 import { EventJournal } from './journal.ts'
@@ -31,7 +32,7 @@ export interface EventPage {
 const pageEvents = 500
 
 /** Announces what happened: numbered, kept for a while, and never waited for. */
-export interface EventBus<E extends EventTable = EventTable> {
+export interface EventBus<E extends EventTable = typeof events> {
   readonly position: EventPosition
   publish<N extends keyof E & string>(name: N, fields: z.input<E[N]>): void
   /** At most `limit` events after `seq`. An empty page without a gap means that nothing is missing. */

@@ -1,10 +1,10 @@
-import type { ServiceHandlers } from '#sdk/service.ts'
-import type { InferenceSettings } from '#sdk/services/inference.ts'
-import type { kernelForInference } from '#sdk/services/kernel.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
 import { recentQuality, recordCost } from '#kernel/store/costs.ts'
 import { listBreakers, listCacheEntries, saveBreaker, saveCacheEntry } from '#kernel/store/inference-state.ts'
 import type { Store } from '#kernel/store/store.ts'
+import type { ServiceHandlers } from '#sdk/service.ts'
+import type { InferenceSettings } from '#sdk/services/inference.ts'
+import type { kernelForInference } from '#sdk/services/kernel.ts'
 
 /** How many quality scores of each model the router begins with. */
 const observationsPerModel = 100
@@ -34,7 +34,13 @@ export function inferenceTerms({
     },
     saveBreaker({ breaker, from, reason }) {
       saveBreaker(store.write, breaker)
-      bus.publish('breaker_changed', { provider: breaker.provider, from, to: breaker.state, state: breaker.state, reason })
+      bus.publish('breaker_changed', {
+        provider: breaker.provider,
+        from,
+        to: breaker.state,
+        state: breaker.state,
+        reason,
+      })
       return null
     },
     saveCacheEntry(entry) {

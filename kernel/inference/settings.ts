@@ -1,6 +1,6 @@
-import type { InferenceSettings, ProviderSettings } from '#sdk/services/inference.ts'
 import type { Config, ProviderConfig } from '#kernel/config/schema.ts'
 import type { ProviderKeys } from '#kernel/secrets/provider-keys.ts'
+import type { InferenceSettings, ProviderSettings } from '#sdk/services/inference.ts'
 
 /** The configuration as the inference service needs it, with each provider's key in clear. */
 export function inferenceSettingsOf(config: Config, keys: ProviderKeys, override: string | null): InferenceSettings {
@@ -32,7 +32,10 @@ export function inferenceSettingsOf(config: Config, keys: ProviderKeys, override
       semantic_threshold: cache.semantic_threshold,
       max_entries: cache.max_entries,
     },
-    embedding_model: memory.embedding_provider && memory.embedding_model ? `${memory.embedding_provider}/${memory.embedding_model}` : null,
+    embedding_model:
+      memory.embedding_provider && memory.embedding_model
+        ? `${memory.embedding_provider}/${memory.embedding_model}`
+        : null,
   }
 }
 

@@ -1,12 +1,19 @@
+import type { Logger } from 'pino'
+import type { EventBus } from '#kernel/events/bus.ts'
+import { countMessages, firstMessages } from '#kernel/store/messages.ts'
+import {
+  countNamelessSessions,
+  listNamelessSessions,
+  loadSession,
+  nicknameSource,
+  setNickname,
+} from '#kernel/store/sessions.ts'
+import type { Store } from '#kernel/store/store.ts'
 import { newId } from '#sdk/ids.ts'
 import type { Client } from '#sdk/service.ts'
 import type { inferenceService } from '#sdk/services/inference.ts'
-import type { Logger } from 'pino'
-import type { Bus } from '#kernel/events/bus.ts'
-import { countMessages, firstMessages } from '#kernel/store/messages.ts'
-import { countNamelessSessions, listNamelessSessions, loadSession, nicknameSource, setNickname } from '#kernel/store/sessions.ts'
-import type { Store } from '#kernel/store/store.ts'
 import { nicknameFor } from './nickname.ts'
+import { sessionFields } from './session-fields.ts'
 
 /** A model is asked for a title when a conversation has this many messages, and once more when it has grown. */
 const titledAtMessages = [4, 12]
@@ -18,7 +25,7 @@ const backfillConcurrency = 2
 
 interface NicknameDeps {
   store: Store
-  bus: Bus
+  bus: EventBus
   inference: Client<typeof inferenceService>
   /** Whether anything but the built-in offline model may answer. */
   hasModel: () => boolean
@@ -38,7 +45,10 @@ export function openNicknameWriter({ store, bus, inference, hasModel, log }: Nic
       max_tokens: 30,
       temperature: 0.3,
       messages: [
-        { role: 'system', content: 'Give the conversation a title of three to six words. Answer with the title alone.' },
+        {
+          role: 'system',
+          content: 'Give the conversation a title of three to six words. Answer with the title alone.',
+        },
         { role: 'user', content: talk },
       ],
     })
@@ -48,8 +58,7 @@ export function openNicknameWriter({ store, bus, inference, hasModel, log }: Nic
 
   function save(sessionId: string, title: string, source: 'heuristic' | 'model') {
     setNickname(store.write, sessionId, title, source)
-    const { agent_id, nickname, status } = loadSession(store.read, sessionId)
-    bus.publish('session_updated', { session_id: sessionId, agent_id, nickname, status })
+    bus.publish('session_updated', sessionFields(loadSession(store.read, sessionId)))
   }
 
   /** Called after each turn; asks a model only at the lengths named above. */

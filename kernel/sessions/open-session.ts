@@ -1,7 +1,13 @@
-import { RuntimeError } from '#sdk/errors.ts'
 import type { Config } from '#kernel/config/schema.ts'
-import { findActiveSession, findSession, insertSession, reactivateSession, type SessionRow } from '#kernel/store/sessions.ts'
 import type { WritableDb } from '#kernel/store/database.ts'
+import {
+  findActiveSession,
+  findSession,
+  insertSession,
+  reactivateSession,
+  type SessionRow,
+} from '#kernel/store/sessions.ts'
+import { RuntimeError } from '#sdk/errors.ts'
 import { resolveScope } from './scope.ts'
 
 /** How a message says which conversation it belongs to. */
@@ -15,11 +21,16 @@ export interface SessionAddress {
 }
 
 /** The session that is named, or the active one of the sender's scope, made when there is none. */
-export function openSessionFor(db: WritableDb, address: SessionAddress, config: Config): { session: SessionRow; created: boolean } {
+export function openSessionFor(
+  db: WritableDb,
+  address: SessionAddress,
+  config: Config,
+): { session: SessionRow; created: boolean } {
   if (address.session_id !== undefined) {
     const session = findSession(db, address.session_id)
     if (!session) throw new RuntimeError('not_found', 'session not found')
-    if (session.agent_id !== config.agent.id) throw new RuntimeError('forbidden', 'session does not belong to this agent')
+    if (session.agent_id !== config.agent.id)
+      throw new RuntimeError('forbidden', 'session does not belong to this agent')
     reactivateSession(db, session)
     return { session, created: false }
   }

@@ -21,7 +21,10 @@ export function recordCost(db: WritableDb, cost: CostRecord): void {
   })
 }
 
-export function listCosts(db: ReadableDb, { since, limit, offset }: { since: string | null; limit: number; offset: number }): CostRow[] {
+export function listCosts(
+  db: ReadableDb,
+  { since, limit, offset }: { since: string | null; limit: number; offset: number },
+): CostRow[] {
   const rows = sql(
     db,
     `SELECT id, model, provider, tokens_in, tokens_out, cost, tier, cached, latency_ms, quality_score, escalation, estimated, tokens_saved, turn_id, created_at
@@ -31,7 +34,12 @@ export function listCosts(db: ReadableDb, { since, limit, offset }: { since: str
     escalation: number
     estimated: number
   })[]
-  return rows.map((row) => ({ ...row, cached: row.cached === 1, escalation: row.escalation === 1, estimated: row.estimated === 1 }))
+  return rows.map((row) => ({
+    ...row,
+    cached: row.cached === 1,
+    escalation: row.escalation === 1,
+    estimated: row.estimated === 1,
+  }))
 }
 
 export interface CostSummary {

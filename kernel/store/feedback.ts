@@ -39,5 +39,7 @@ export function findFeedback(db: ReadableDb, turnId: string): FeedbackRow | unde
 }
 
 export function listFeedback(db: ReadableDb, sessionId: string): FeedbackRow[] {
-  return sql(db, `SELECT ${columns} FROM turn_feedback WHERE session_id = ? ORDER BY rowid`).all(sessionId) as FeedbackRow[]
+  return sql(db, `SELECT ${columns} FROM turn_feedback WHERE session_id = ? ORDER BY rowid`).all(
+    sessionId,
+  ) as FeedbackRow[]
 }

@@ -21,7 +21,13 @@ export function listCacheEntries(db: ReadableDb, limit: number): CacheEntry[] {
   const rows = sql(
     db,
     'SELECT key, scope, result_json, embedding, expires_at FROM semantic_cache WHERE expires_at > ? ORDER BY created_at DESC LIMIT ?',
-  ).all(timestamp(), limit) as { key: string; scope: string; result_json: string; embedding: Buffer | null; expires_at: string }[]
+  ).all(timestamp(), limit) as {
+    key: string
+    scope: string
+    result_json: string
+    embedding: Buffer | null
+    expires_at: string
+  }[]
   return rows.map(({ result_json, embedding, ...row }) =>
     cacheEntry.parse({ ...row, result: JSON.parse(result_json), embedding: embedding && floatsOf(embedding) }),
   )
@@ -31,7 +37,14 @@ export function saveCacheEntry(db: WritableDb, entry: CacheEntry): void {
   sql(
     db,
     'INSERT OR REPLACE INTO semantic_cache (key, scope, result_json, embedding, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)',
-  ).run(entry.key, entry.scope, JSON.stringify(entry.result), entry.embedding && bytesOf(entry.embedding), timestamp(), entry.expires_at)
+  ).run(
+    entry.key,
+    entry.scope,
+    JSON.stringify(entry.result),
+    entry.embedding && bytesOf(entry.embedding),
+    timestamp(),
+    entry.expires_at,
+  )
 }
 
 export function pruneCache(db: WritableDb): number {

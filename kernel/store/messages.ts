@@ -25,9 +25,9 @@ export interface NewMessage {
 
 /** Appends to the conversation and marks the session as used. The last message before it becomes its parent. */
 export function appendMessage(db: WritableDb, message: NewMessage): MessageRow {
-  const last = sql(db, 'SELECT id FROM session_messages WHERE session_id = ? ORDER BY rowid DESC LIMIT 1').get(message.session_id) as
-    | { id: string }
-    | undefined
+  const last = sql(db, 'SELECT id FROM session_messages WHERE session_id = ? ORDER BY rowid DESC LIMIT 1').get(
+    message.session_id,
+  ) as { id: string } | undefined
   const row: MessageRow = {
     id: newId(),
     parent_id: last?.id ?? null,
@@ -65,7 +65,12 @@ export function earlierMessages(db: ReadableDb, input: MessageRow, limit: number
     WHERE session_id = @session_id AND turn_id IS NOT @turn_id
       AND (role <> 'user' OR rowid < (SELECT rowid FROM session_messages WHERE id = @id))
     ORDER BY rowid DESC LIMIT @limit`
-  return sql(db, text).all({ session_id: input.session_id, turn_id: input.turn_id, id: input.id, limit }) as MessageRow[]
+  return sql(db, text).all({
+    session_id: input.session_id,
+    turn_id: input.turn_id,
+    id: input.id,
+    limit,
+  }) as MessageRow[]
 }
 
 export function countMessages(db: ReadableDb, sessionId: string): number {
@@ -73,7 +78,10 @@ export function countMessages(db: ReadableDb, sessionId: string): number {
 }
 
 export function firstMessages(db: ReadableDb, sessionId: string, limit: number): MessageRow[] {
-  return sql(db, `SELECT ${columns} FROM session_messages WHERE session_id = ? ORDER BY rowid LIMIT ?`).all(sessionId, limit) as MessageRow[]
+  return sql(db, `SELECT ${columns} FROM session_messages WHERE session_id = ? ORDER BY rowid LIMIT ?`).all(
+    sessionId,
+    limit,
+  ) as MessageRow[]
 }
 
 export function findMessage(db: ReadableDb, id: string): MessageRow | undefined {

@@ -24,7 +24,9 @@ export const migrations: readonly Migration[] = [
 
 /** Brings the schema up to date, each step with its number in one transaction. A database of a newer build is refused. */
 export function migrate(db: WritableDb, steps: readonly Migration[] = migrations): void {
-  db.exec('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)')
+  db.exec(
+    'CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)',
+  )
   const row = sql(db, 'SELECT max(version) AS version FROM schema_version').get() as { version: number | null }
   const current = row.version ?? 0
   const newest = steps.at(-1)?.version ?? 0
@@ -37,7 +39,11 @@ export function migrate(db: WritableDb, steps: readonly Migration[] = migrations
   for (const step of steps.filter((candidate) => candidate.version > current)) {
     db.transaction(() => {
       step.up(db)
-      sql(db, 'INSERT INTO schema_version (version, name, applied_at) VALUES (?, ?, ?)').run(step.version, step.name, timestamp())
+      sql(db, 'INSERT INTO schema_version (version, name, applied_at) VALUES (?, ?, ?)').run(
+        step.version,
+        step.name,
+        timestamp(),
+      )
     })()
   }
 }

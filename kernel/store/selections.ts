@@ -24,7 +24,8 @@ export interface SelectionEvent {
   created_at: string
 }
 
-interface SelectionRow extends Omit<SelectionEvent, 'event_id' | 'fallback' | 'complexity_score' | 'candidates' | 'metascore_breakdown'> {
+interface SelectionRow
+  extends Omit<SelectionEvent, 'event_id' | 'fallback' | 'complexity_score' | 'candidates' | 'metascore_breakdown'> {
   id: string
   candidates_json: string
   metascore_json: string | null
@@ -39,7 +40,14 @@ export function excerptOf(text: string): string {
 
 export function recordSelection(
   db: WritableDb,
-  event: { turn_id: string; session_id: string; agent_id: string; channel: string; user_text: string; selection: Selection },
+  event: {
+    turn_id: string
+    session_id: string
+    agent_id: string
+    channel: string
+    user_text: string
+    selection: Selection
+  },
 ): SelectionEvent {
   const { selection } = event
   const row: SelectionRow = {
@@ -91,7 +99,9 @@ export function listSelections(db: ReadableDb, filter: SelectionFilter, limit: n
 
 /** The selections of one turn, newest first. */
 export function selectionsOfTurn(db: ReadableDb, turnId: string): SelectionEvent[] {
-  const rows = sql(db, 'SELECT * FROM model_selection_events WHERE turn_id = ? ORDER BY rowid DESC').all(turnId) as SelectionRow[]
+  const rows = sql(db, 'SELECT * FROM model_selection_events WHERE turn_id = ? ORDER BY rowid DESC').all(
+    turnId,
+  ) as SelectionRow[]
   return rows.map(toEvent)
 }
 
@@ -102,6 +112,7 @@ function toEvent({ id, candidates_json, metascore_json, ...row }: SelectionRow):
     fallback: row.executed_model !== null && row.executed_model !== row.selected_model,
     complexity_score: row.complexity === null ? null : Number(row.complexity),
     candidates: JSON.parse(candidates_json) as SelectionEvent['candidates'],
-    metascore_breakdown: metascore_json === null ? null : (JSON.parse(metascore_json) as SelectionEvent['metascore_breakdown']),
+    metascore_breakdown:
+      metascore_json === null ? null : (JSON.parse(metascore_json) as SelectionEvent['metascore_breakdown']),
   }
 }

@@ -52,7 +52,12 @@ function where({ agent_id, status, q, has_turns }: SessionFilter): { clause: str
 
 export function listSessions(
   db: ReadableDb,
-  { filter, order, limit, offset }: { filter: SessionFilter; order: 'created' | 'updated'; limit: number; offset: number },
+  {
+    filter,
+    order,
+    limit,
+    offset,
+  }: { filter: SessionFilter; order: 'created' | 'updated'; limit: number; offset: number },
 ): SessionRow[] {
   const { clause, values } = where(filter)
   const by = order === 'updated' ? 's.updated_at' : 's.created_at'
@@ -114,7 +119,10 @@ export function archiveActiveSession(db: WritableDb, agentId: string, scopeKey: 
 
 export function archiveSession(db: WritableDb, id: string): SessionRow {
   const now = timestamp()
-  sql(db, `UPDATE sessions SET status = 'archived', closed_at = ?, updated_at = ? WHERE id = ? AND status = 'active'`).run(now, now, id)
+  sql(
+    db,
+    `UPDATE sessions SET status = 'archived', closed_at = ?, updated_at = ? WHERE id = ? AND status = 'active'`,
+  ).run(now, now, id)
   return loadSession(db, id)
 }
 
@@ -140,12 +148,16 @@ export function setNickname(db: WritableDb, id: string, nickname: string, source
 }
 
 export function nicknameSource(db: ReadableDb, id: string): NicknameSource | null {
-  const row = sql(db, 'SELECT nickname_source FROM sessions WHERE id = ?').get(id) as { nickname_source: NicknameSource | null } | undefined
+  const row = sql(db, 'SELECT nickname_source FROM sessions WHERE id = ?').get(id) as
+    | { nickname_source: NicknameSource | null }
+    | undefined
   return row?.nickname_source ?? null
 }
 
 export function listNamelessSessions(db: ReadableDb, limit: number): string[] {
-  const rows = sql(db, 'SELECT id FROM sessions WHERE nickname IS NULL ORDER BY created_at LIMIT ?').all(limit) as { id: string }[]
+  const rows = sql(db, 'SELECT id FROM sessions WHERE nickname IS NULL ORDER BY created_at LIMIT ?').all(limit) as {
+    id: string
+  }[]
   return rows.map(({ id }) => id)
 }
 

@@ -49,6 +49,11 @@ export function openStore(path: string, onFault: (thrown: unknown) => void): Sto
   } catch (thrown) {
     for (const db of opened) db.close()
     const reason = thrown instanceof Error ? thrown.message : String(thrown)
-    throw new RuntimeError('unavailable', `The database can not be used: ${reason}`, { exit_code: databaseExitCode }, { cause: thrown })
+    throw new RuntimeError(
+      'unavailable',
+      `The database can not be used: ${reason}`,
+      { exit_code: databaseExitCode },
+      { cause: thrown },
+    )
   }
 }

@@ -14,15 +14,19 @@ export interface ToolCallRow {
   skill_id: string | null
   skill_name: string | null
   skill_hash: string | null
-  status: string
+  status: ToolOutcome['status'] | 'running'
   duration_ms: number | null
   created_at: string
 }
 
-const columns = 'id, turn_id, seq, tool_name, input, output, skill_id, skill_name, skill_hash, status, duration_ms, created_at'
+const columns =
+  'id, turn_id, seq, tool_name, input, output, skill_id, skill_name, skill_hash, status, duration_ms, created_at'
 
 /** Opens the row of a call; taking a call up again keeps its row. Returns the row's id. */
-export function openToolCall(db: WritableDb, call: { turn_id: string; seq: number; tool_name: string; input: string }): string {
+export function openToolCall(
+  db: WritableDb,
+  call: { turn_id: string; seq: number; tool_name: string; input: string },
+): string {
   const row = sql(
     db,
     `INSERT INTO tool_calls (id, turn_id, seq, tool_name, input, status, created_at)

@@ -15,7 +15,9 @@ export function listSteps(db: ReadableDb, turnId: string): TurnStep[] {
 
 /** The step and the attempt that wrote it last. */
 export function findStep(db: ReadableDb, turnId: string, seq: number): { step: TurnStep; attempt: number } | undefined {
-  const row = sql(db, 'SELECT step_json, attempt FROM turn_steps WHERE turn_id = ? AND seq = ?').get(turnId, seq) as StepRow | undefined
+  const row = sql(db, 'SELECT step_json, attempt FROM turn_steps WHERE turn_id = ? AND seq = ?').get(turnId, seq) as
+    | StepRow
+    | undefined
   return row && { step: turnStep.parse(JSON.parse(row.step_json)), attempt: row.attempt }
 }
 

@@ -33,7 +33,10 @@ function toTurn(row: StoredTurn): TurnRow {
 }
 
 /** `request_json` is whatever the runner needs to take the turn up again. */
-export function insertTurn(db: WritableDb, turn: { id: string; session_id: string; user_message_id: string; request_json: string }): void {
+export function insertTurn(
+  db: WritableDb,
+  turn: { id: string; session_id: string; user_message_id: string; request_json: string },
+): void {
   sql(
     db,
     `INSERT INTO turns (id, session_id, user_message_id, status, request_json, created_at)
@@ -44,7 +47,13 @@ export function insertTurn(db: WritableDb, turn: { id: string; session_id: strin
 /** A turn that no model was asked in: an answer appended by hand or given by a command. */
 export function insertFinishedTurn(
   db: WritableDb,
-  turn: { session_id: string; user_message_id: string | null; assistant_message_id: string; status: 'ok' | 'appended'; model: string | null },
+  turn: {
+    session_id: string
+    user_message_id: string | null
+    assistant_message_id: string
+    status: 'ok' | 'appended'
+    model: string | null
+  },
 ): string {
   const id = newId()
   sql(
@@ -71,7 +80,11 @@ export function turnRequest(db: ReadableDb, id: string): string {
 }
 
 /** The newest `limit` turns that have an answer, after skipping `offset`, oldest first, as messages are listed. */
-export function listTurns(db: ReadableDb, sessionId: string, { limit, offset }: { limit: number; offset: number }): TurnRow[] {
+export function listTurns(
+  db: ReadableDb,
+  sessionId: string,
+  { limit, offset }: { limit: number; offset: number },
+): TurnRow[] {
   const text = `SELECT ${columns} FROM turns WHERE session_id = ? AND assistant_message_id IS NOT NULL ORDER BY rowid DESC LIMIT ? OFFSET ?`
   return (sql(db, text).all(sessionId, limit, offset) as StoredTurn[]).map(toTurn).reverse()
 }
@@ -82,22 +95,29 @@ export function countTurns(db: ReadableDb, sessionId: string): number {
 }
 
 export function listRunningTurns(db: ReadableDb): { id: string; session_id: string }[] {
-  return sql(db, `SELECT id, session_id FROM turns WHERE status = 'running' ORDER BY rowid`).all() as { id: string; session_id: string }[]
+  return sql(db, `SELECT id, session_id FROM turns WHERE status = 'running' ORDER BY rowid`).all() as {
+    id: string
+    session_id: string
+  }[]
 }
 
 /** Counts a new attempt and returns its number; steps of older attempts are refused from here on. */
 export function beginAttempt(db: WritableDb, id: string): number {
-  const row = sql(db, `UPDATE turns SET attempt = attempt + 1 WHERE id = ? AND status = 'running' RETURNING attempt`).get(id) as
-    | { attempt: number }
-    | undefined
+  const row = sql(
+    db,
+    `UPDATE turns SET attempt = attempt + 1 WHERE id = ? AND status = 'running' RETURNING attempt`,
+  ).get(id) as { attempt: number } | undefined
   if (!row) throw new RuntimeError('conflict', `turn ${id} is over`)
   return row.attempt
 }
 
 /** Throws `conflict` unless this attempt is the one that may write. */
 export function requireCurrentAttempt(db: ReadableDb, id: string, attempt: number): void {
-  const row = sql(db, `SELECT attempt FROM turns WHERE id = ? AND status = 'running'`).get(id) as { attempt: number } | undefined
-  if (row?.attempt !== attempt) throw new RuntimeError('conflict', `attempt ${attempt} of turn ${id} has been taken over`)
+  const row = sql(db, `SELECT attempt FROM turns WHERE id = ? AND status = 'running'`).get(id) as
+    | { attempt: number }
+    | undefined
+  if (row?.attempt !== attempt)
+    throw new RuntimeError('conflict', `attempt ${attempt} of turn ${id} has been taken over`)
 }
 
 export interface FinishedTurn {
@@ -126,6 +146,8 @@ export function finishTurn(db: WritableDb, turn: FinishedTurn): void {
 }
 
 export function lastTurnAt(db: ReadableDb): string | null {
-  const row = sql(db, 'SELECT created_at FROM turns ORDER BY rowid DESC LIMIT 1').get() as { created_at: string } | undefined
+  const row = sql(db, 'SELECT created_at FROM turns ORDER BY rowid DESC LIMIT 1').get() as
+    | { created_at: string }
+    | undefined
   return row?.created_at ?? null
 }

@@ -1,15 +1,16 @@
-import { RuntimeError } from '#sdk/errors.ts'
-import { newId } from '#sdk/ids.ts'
 import type { Config } from '#kernel/config/schema.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
 import { type Grant, resolveAuthority } from '#kernel/policy/authority.ts'
 import { scanInput } from '#kernel/policy/threat.ts'
 import { nicknameFor } from '#kernel/sessions/nickname.ts'
 import { openSessionFor, type SessionAddress } from '#kernel/sessions/open-session.ts'
+import { sessionFields } from '#kernel/sessions/session-fields.ts'
 import { appendMessage } from '#kernel/store/messages.ts'
 import { setNickname } from '#kernel/store/sessions.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { insertTurn } from '#kernel/store/turns.ts'
+import { RuntimeError } from '#sdk/errors.ts'
+import { newId } from '#sdk/ids.ts'
 import type { InFlight } from './in-flight.ts'
 import type { TurnRequest } from './turn-request.ts'
 import type { RunningTurn, TurnRunner } from './turn-runner.ts'
@@ -54,7 +55,10 @@ export function acceptTurn(message: NewMessage, { store, bus, config, inFlight, 
     ceilings: threat.verdict === 'caution' ? [config.security.threat_caution_ceiling] : [],
   })
   turns.requireRoom()
-  const release = inFlight.claim(JSON.stringify([message.session_id, message.channel, message.peer_id ?? message.sender_id, message.group_id]), message.content)
+  const release = inFlight.claim(
+    JSON.stringify([message.session_id, message.channel, message.peer_id ?? message.sender_id, message.group_id]),
+    message.content,
+  )
   try {
     const turn_id = newId()
     const request: TurnRequest = {
@@ -73,14 +77,30 @@ export function acceptTurn(message: NewMessage, { store, bus, config, inFlight, 
     }
     const { session, userMessage, created } = store.durable.transaction(() => {
       const opened = openSessionFor(store.durable, message, config)
-      const userMessage = appendMessage(store.durable, { session_id: opened.session.id, role: 'user', content: message.content, turn_id })
-      insertTurn(store.durable, { id: turn_id, session_id: opened.session.id, user_message_id: userMessage.id, request_json: JSON.stringify(request) })
+      const userMessage = appendMessage(store.durable, {
+        session_id: opened.session.id,
+        role: 'user',
+        content: message.content,
+        turn_id,
+      })
+      insertTurn(store.durable, {
+        id: turn_id,
+        session_id: opened.session.id,
+        user_message_id: userMessage.id,
+        request_json: JSON.stringify(request),
+      })
       return { ...opened, userMessage }
     })()
     const nickname = session.nickname ?? nicknameFor(message.content)
     if (session.nickname === null) setNickname(store.write, session.id, nickname, 'heuristic')
-    if (created) bus.publish('session_created', { session_id: session.id, agent_id: session.agent_id, nickname, status: session.status })
-    bus.publish('message_appended', { session_id: session.id, message_id: userMessage.id, role: 'user', turn_id })
+    if (created) bus.publish('session_created', sessionFields({ ...session, nickname }))
+    bus.publish('message_appended', {
+      session_id: session.id,
+      message_id: userMessage.id,
+      role: 'user',
+      turn_id,
+      created_at: userMessage.created_at,
+    })
     bus.publish('turn_started', { turn_id, session_id: session.id, model: null })
     const running = turns.start(turn_id, session.id)
     running.outcome.then(release, release)
@@ -108,7 +128,10 @@ function admit(content: string): ReturnType<typeof scanInput> {
   }
   const threat = scanInput(content)
   if (threat.verdict === 'blocked') {
-    throw new RuntimeError('forbidden', 'message_blocked', { reason: 'prompt injection detected', threat_score: threat.score })
+    throw new RuntimeError('forbidden', 'message_blocked', {
+      reason: 'prompt injection detected',
+      threat_score: threat.score,
+    })
   }
   return threat
 }

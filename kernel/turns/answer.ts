@@ -1,7 +1,7 @@
-import type { AgentAnswer } from '#sdk/contracts/agent.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { listToolCalls } from '#kernel/store/tool-calls.ts'
 import { findContextSnapshot } from '#kernel/store/turn-steps.ts'
+import type { AgentAnswer } from '#sdk/contracts/agent.ts'
 import type { AcceptedTurn } from './accept-turn.ts'
 import type { TurnOutcome } from './turn-runner.ts'
 
@@ -31,7 +31,12 @@ export function answerOf(accepted: AcceptedTurn, outcome: TurnOutcome, { read }:
     authority: accepted.authority,
     react_turns: outcome.react_turns,
     tools_used: [...new Set(totals.tools_used)],
-    tool_calls: listToolCalls(read, outcome.turn_id).map(({ id, tool_name, status, duration_ms }) => ({ id, tool_name, status, duration_ms })),
+    tool_calls: listToolCalls(read, outcome.turn_id).map(({ id, tool_name, status, duration_ms }) => ({
+      id,
+      tool_name,
+      status,
+      duration_ms,
+    })),
     latency_ms: outcome.latency_ms,
     quality_score: totals.quality_score,
     escalated: false,

@@ -1,9 +1,9 @@
-import type { TurnStep } from '#sdk/services/agent.ts'
-import { appendMessage } from '#kernel/store/messages.ts'
-import { type Store } from '#kernel/store/store.ts'
+import { appendMessage, type MessageRow } from '#kernel/store/messages.ts'
 import { setSessionModel } from '#kernel/store/sessions.ts'
+import type { Store } from '#kernel/store/store.ts'
 import { listSteps } from '#kernel/store/turn-steps.ts'
-import { type FinishedTurn, finishTurn, findTurn } from '#kernel/store/turns.ts'
+import { type FinishedTurn, findTurn, finishTurn } from '#kernel/store/turns.ts'
+import type { TurnStep } from '#sdk/services/agent.ts'
 
 export interface TurnTotals {
   tokens_in: number
@@ -24,7 +24,8 @@ export interface TurnTotals {
 /** What a turn's journal adds up to: every call to a model is counted, also those of an attempt that was cut off later. */
 export function turnTotals(steps: readonly TurnStep[]): TurnTotals {
   const results = steps.flatMap((step) => (step.kind === 'inference' && step.result ? [step.result] : []))
-  const sum = (of: (result: (typeof results)[number]) => number) => results.reduce((total, result) => total + of(result), 0)
+  const sum = (of: (result: (typeof results)[number]) => number) =>
+    results.reduce((total, result) => total + of(result), 0)
   const last = results.at(-1)
   const thinking = results.flatMap((result) => (result.reasoning ? [result.reasoning] : [])).join('\n\n')
   return {
@@ -46,7 +47,7 @@ export function turnTotals(steps: readonly TurnStep[]): TurnTotals {
 export function storeTurnEnd(
   store: Pick<Store, 'write'>,
   end: { turn_id: string; status: FinishedTurn['status']; content: string; react_turns: number; error: string | null },
-): { totals: TurnTotals; messageId: string } | undefined {
+): { totals: TurnTotals; message: MessageRow } | undefined {
   return store.write.transaction(() => {
     const turn = findTurn(store.write, end.turn_id)
     if (turn?.status !== 'running') return undefined
@@ -74,6 +75,6 @@ export function storeTurnEnd(
       error: end.error,
     })
     if (totals.model) setSessionModel(store.write, turn.session_id, totals.model)
-    return { totals, messageId: message.id }
+    return { totals, message }
   })()
 }

@@ -1,13 +1,13 @@
-import { RuntimeError } from '#sdk/errors.ts'
-import type { CallContext, Client, Params, Result } from '#sdk/service.ts'
-import type { InferenceChunk, inferenceService, Selection } from '#sdk/services/inference.ts'
-import type { kernelForAgent } from '#sdk/services/kernel.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
 import { recordExecutedModel, recordSelection } from '#kernel/store/selections.ts'
 import { loadSession, setSessionModel } from '#kernel/store/sessions.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { findStep, saveStep } from '#kernel/store/turn-steps.ts'
 import { loadTurn, requireCurrentAttempt, turnRequest as storedRequest } from '#kernel/store/turns.ts'
+import { RuntimeError } from '#sdk/errors.ts'
+import type { CallContext, Client, Params, Result } from '#sdk/service.ts'
+import type { InferenceChunk, inferenceService, Selection } from '#sdk/services/inference.ts'
+import type { kernelForAgent } from '#sdk/services/kernel.ts'
 import { type TurnRequest, turnRequest } from './turn-request.ts'
 
 type InferMethod = (typeof kernelForAgent)['methods']['infer']
@@ -26,7 +26,8 @@ export async function inferStep(
 ): Promise<Result<InferMethod>> {
   requireCurrentAttempt(store.read, turn_id, attempt)
   const known = findStep(store.read, turn_id, seq)?.step
-  if (known && known.kind !== 'inference') throw new RuntimeError('conflict', `step ${seq} of turn ${turn_id} is a ${known.kind}`)
+  if (known && known.kind !== 'inference')
+    throw new RuntimeError('conflict', `step ${seq} of turn ${turn_id} is a ${known.kind}`)
   if (known?.result) return known.result
   saveStep(store.write, turn_id, attempt, { kind: 'inference', seq, status: 'started', result: null })
 
@@ -75,7 +76,12 @@ function cacheScope(store: Store, sessionId: string): string {
 
 function announceSelection(
   { store, bus }: Pick<InferStepDeps, 'store' | 'bus'>,
-  { turn_id, session_id, accepted, selection }: { turn_id: string; session_id: string; accepted: TurnRequest; selection: Selection },
+  {
+    turn_id,
+    session_id,
+    accepted,
+    selection,
+  }: { turn_id: string; session_id: string; accepted: TurnRequest; selection: Selection },
 ): string {
   const event = recordSelection(store.write, {
     turn_id,
@@ -86,7 +92,14 @@ function announceSelection(
     selection,
   })
   setSessionModel(store.write, session_id, selection.selected_model)
-  const { event_id, agent_id: _agent, user_excerpt: _excerpt, executed_model: _executed, fallback: _fallback, ...fields } = event
+  const {
+    event_id,
+    agent_id: _agent,
+    user_excerpt: _excerpt,
+    executed_model: _executed,
+    fallback: _fallback,
+    ...fields
+  } = event
   bus.publish('model_selection', fields)
   return event_id
 }

@@ -5,7 +5,14 @@ import type { ToolOutcome, TurnChunk } from '#sdk/services/agent.ts'
 export type TurnEvent =
   | TurnChunk
   | { type: 'tool_call'; id: string; tool_name: string; input: unknown }
-  | { type: 'tool_result'; id: string; tool_name: string; status: ToolOutcome['status']; duration_ms: number; output_preview: string }
+  | {
+      type: 'tool_result'
+      id: string
+      tool_name: string
+      status: ToolOutcome['status']
+      duration_ms: number
+      output_preview: string
+    }
 
 export type TurnListener = (event: TurnEvent) => void | Promise<void>
 

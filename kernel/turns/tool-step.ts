@@ -1,11 +1,4 @@
 import { z } from 'zod'
-import { isErrorOf, RuntimeError, toRuntimeError } from '#sdk/errors.ts'
-import type { ToolCall } from '#sdk/messages.ts'
-import { redactText } from '#sdk/redact.ts'
-import type { CallContext, Client, Params } from '#sdk/service.ts'
-import type { ToolOutcome } from '#sdk/services/agent.ts'
-import type { kernelForAgent } from '#sdk/services/kernel.ts'
-import { type BuiltinTool, builtinTools, type toolsService } from '#sdk/services/tools.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
 import type { ToolJudge } from '#kernel/policy/judge.ts'
 import { recordDecision } from '#kernel/store/policy-decisions.ts'
@@ -13,8 +6,15 @@ import type { Store } from '#kernel/store/store.ts'
 import { closeToolCall, openToolCall } from '#kernel/store/tool-calls.ts'
 import { findStep, saveStep } from '#kernel/store/turn-steps.ts'
 import { loadTurn, requireCurrentAttempt, turnRequest as storedRequest } from '#kernel/store/turns.ts'
-import type { TurnRunner } from './turn-runner.ts'
+import { isErrorOf, RuntimeError, toRuntimeError } from '#sdk/errors.ts'
+import type { ToolCall } from '#sdk/messages.ts'
+import { redactText } from '#sdk/redact.ts'
+import type { CallContext, Client, Params } from '#sdk/service.ts'
+import type { ToolOutcome } from '#sdk/services/agent.ts'
+import type { kernelForAgent } from '#sdk/services/kernel.ts'
+import { type BuiltinTool, builtinTools, type toolsService } from '#sdk/services/tools.ts'
 import { turnRequest } from './turn-request.ts'
+import type { TurnRunner } from './turn-runner.ts'
 
 type ToolMethod = (typeof kernelForAgent)['methods']['callTool']
 
@@ -42,7 +42,8 @@ export async function toolStep(
   const { store, bus, turns } = deps
   requireCurrentAttempt(store.read, turn_id, attempt)
   const known = findStep(store.read, turn_id, seq)?.step
-  if (known && known.kind !== 'tool') throw new RuntimeError('conflict', `step ${seq} of turn ${turn_id} is a ${known.kind}`)
+  if (known && known.kind !== 'tool')
+    throw new RuntimeError('conflict', `step ${seq} of turn ${turn_id} is a ${known.kind}`)
   if (known?.outcome) return known.outcome
 
   const { session_id } = loadTurn(store.read, turn_id)
@@ -55,13 +56,17 @@ export async function toolStep(
   })()
   const live = turns.find(turn_id)?.live
   const workplace = { agent_id, workstation: 'exec' as const, session_id, turn_id }
+  const named = { turn_id, session_id, tool_call_id: rowId, tool: call.name, tool_name: call.name }
   bus.publish('agent_working', { ...workplace, activity: `tool:${call.name}` })
-  bus.publish('tool_call_started', { turn_id, session_id, tool: call.name, tool_call_id: rowId, input_preview: preview(call.arguments) })
+  bus.publish('tool_call_started', { ...named, input_preview: preview(call.arguments) })
   await live?.announce({ type: 'tool_call', id: rowId, tool_name: call.name, input: redactText(call.arguments) })
 
   const startedAt = Date.now()
   const finished = interrupted
-    ? { status: 'unknown' as const, output: `${call.name} had begun when its process ended; nobody knows whether it took effect. Check before doing it again.` }
+    ? {
+        status: 'unknown' as const,
+        output: `${call.name} had begun when its process ended; nobody knows whether it took effect. Check before doing it again.`,
+      }
     : await judgeAndRun(call, tool, { ...deps, signal, turn_id, authority })
   const outcome: ToolOutcome = { ...finished, duration_ms: Date.now() - startedAt }
 
@@ -70,8 +75,9 @@ export async function toolStep(
     saveStep(store.write, turn_id, attempt, { kind: 'tool', seq, status: 'done', call, outcome })
     closeToolCall(store.write, rowId, outcome)
   })()
-  const told = { tool_call_id: rowId, status: outcome.status, duration_ms: outcome.duration_ms, output_preview: preview(outcome.output) }
-  bus.publish('tool_call', { turn_id, session_id, tool: call.name, ...told })
+  const told = { status: outcome.status, duration_ms: outcome.duration_ms, output_preview: preview(outcome.output) }
+  bus.publish('tool_call', { ...named, ...told })
+  bus.publish('tool_call_result', { ...named, ...told })
   bus.publish('agent_idle', workplace)
   await live?.announce({ type: 'tool_result', id: rowId, tool_name: call.name, ...told })
   return outcome
@@ -84,15 +90,26 @@ function findTool(name: string): BuiltinTool | undefined {
 async function judgeAndRun(
   call: ToolCall,
   tool: BuiltinTool | undefined,
-  { store, tools, judge, signal, turn_id, authority }: ToolStepDeps & { signal: AbortSignal; turn_id: string; authority: Parameters<ToolJudge>[0]['authority'] },
+  {
+    store,
+    tools,
+    judge,
+    signal,
+    turn_id,
+    authority,
+  }: ToolStepDeps & { signal: AbortSignal; turn_id: string; authority: Parameters<ToolJudge>[0]['authority'] },
 ): Promise<Omit<ToolOutcome, 'duration_ms'>> {
   if (!tool) return { status: 'error', output: `There is no tool named ${call.name}.` }
   const input = parseArguments(call, tool)
   if (typeof input === 'string') return { status: 'error', output: input }
   const judgement = judge({ tool: { name: call.name, risk: tool.risk, paths: tool.paths }, input, authority })
-  recordDecision(store.write, { turn_id, tool_name: call.name, ...judgement })
+  recordDecision(store.write, { turn_id, tool_name: call.name, authority, risk: tool.risk, ...judgement })
   if (judgement.decision === 'deny') return { status: 'denied', output: `Denied: ${judgement.reason}` }
-  if (judgement.decision === 'gate') return { status: 'denied', output: `Denied: ${call.name} needs an operator's approval, and nobody can give it here.` }
+  if (judgement.decision === 'gate')
+    return {
+      status: 'denied',
+      output: `Denied: ${call.name} needs an operator's approval, and nobody can give it here.`,
+    }
 
   for (let run = 0; ; run++) {
     try {
@@ -104,7 +121,10 @@ async function judgeAndRun(
         if (run < maxReruns) continue
       }
       if (error.kind === 'outcome_unknown') {
-        return { status: 'unknown', output: `The process died while ${call.name} ran; nobody knows whether it took effect. Check before doing it again.` }
+        return {
+          status: 'unknown',
+          output: `The process died while ${call.name} ran; nobody knows whether it took effect. Check before doing it again.`,
+        }
       }
       return { status: 'error', output: `${call.name} failed: ${error.message}` }
     }

@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import type { ToolDefinition } from '#sdk/messages.ts'
-import type { Authority, TurnJob } from '#sdk/services/agent.ts'
-import { type BuiltinTool, builtinTools } from '#sdk/services/tools.ts'
 import type { Config } from '#kernel/config/schema.ts'
 import { riskAllowed } from '#kernel/policy/authority.ts'
 import type { ReadableDb } from '#kernel/store/database.ts'
 import { earlierMessages, loadMessage, type MessageRow } from '#kernel/store/messages.ts'
 import { listSteps } from '#kernel/store/turn-steps.ts'
 import type { TurnRow } from '#kernel/store/turns.ts'
+import type { ToolDefinition } from '#sdk/messages.ts'
+import type { Authority, TurnJob } from '#sdk/services/agent.ts'
+import { type BuiltinTool, builtinTools } from '#sdk/services/tools.ts'
 import type { TurnRequest } from './turn-request.ts'
 
 /** How many earlier messages are offered to the agent, which shows the model those that fit its budget. */
@@ -15,10 +15,16 @@ const maxHistoryMessages = 200
 /** The bytes of earlier messages handed over at the most. */
 const maxHistoryBytes = 2 * 1024 * 1024
 
-const definitions: { definition: ToolDefinition; tool: BuiltinTool }[] = Object.entries(builtinTools).map(([name, tool]) => ({
-  tool,
-  definition: { name, description: tool.description, parameters: z.toJSONSchema(tool.input, { io: 'input' }) as Record<string, unknown> },
-}))
+const definitions: { definition: ToolDefinition; tool: BuiltinTool }[] = Object.entries(builtinTools).map(
+  ([name, tool]) => ({
+    tool,
+    definition: {
+      name,
+      description: tool.description,
+      parameters: z.toJSONSchema(tool.input, { io: 'input' }) as Record<string, unknown>,
+    },
+  }),
+)
 
 /** The tools whose risk this authority may take; the policy still judges each call. */
 export function toolsFor(authority: Authority, blocked: readonly string[]): ToolDefinition[] {

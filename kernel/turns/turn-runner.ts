@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { isErrorOf, RuntimeError, toRuntimeError } from '#sdk/errors.ts'
-import { timestamp } from '#sdk/ids.ts'
-import type { agentService, TurnEnd } from '#sdk/services/agent.ts'
-import type { Client } from '#sdk/service.ts'
 import type { LiveConfig } from '#kernel/config/live-config.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { beginAttempt, listRunningTurns, loadTurn, turnRequest as storedRequest } from '#kernel/store/turns.ts'
+import { isErrorOf, RuntimeError, toRuntimeError } from '#sdk/errors.ts'
+import { timestamp } from '#sdk/ids.ts'
+import type { Client } from '#sdk/service.ts'
+import type { agentService, TurnEnd } from '#sdk/services/agent.ts'
 import { storeTurnEnd, type TurnTotals } from './finish-turn.ts'
 import { LiveTurn } from './live-turn.ts'
 import { turnJobOf } from './turn-job.ts'
@@ -45,6 +45,8 @@ interface TurnRunnerDeps {
   agent: Client<typeof agentService>
   log: Logger
   version: string
+  /** What will probably answer, for those who are told before it is chosen. */
+  expectedModel: () => string
   /** Called after each stored answer, off the caller's path. */
   onFinished: (outcome: TurnOutcome) => void
 }
@@ -117,15 +119,24 @@ export class TurnRunner {
     if (request.streamed) this.#announceStart(live)
     for (let losses = 0; ; losses++) {
       const attempt = beginAttempt(store.write, live.id)
-      if (attempt > maxAttempts) return this.#finish(live, request, failedEnd('The turn was interrupted too often and was given up.'))
+      if (attempt > maxAttempts)
+        return this.#finish(live, request, failedEnd('The turn was interrupted too often and was given up.'))
       try {
         const turn = loadTurn(store.read, live.id)
-        const job = turnJobOf(store.read, { turn, attempt, request, config: config.current(), version, deadline: timestamp(deadline) })
+        const job = turnJobOf(store.read, {
+          turn,
+          attempt,
+          request,
+          config: config.current(),
+          version,
+          deadline: timestamp(deadline),
+        })
         const end = await this.#deps.agent.run(job, { signal: live.signal, onChunk: (chunk) => live.announce(chunk) })
         return this.#finish(live, request, end)
       } catch (thrown) {
         const error = toRuntimeError(thrown)
-        if (live.suspended) throw new RuntimeError('unavailable', 'Keel is stopping; the turn goes on after the next start')
+        if (live.suspended)
+          throw new RuntimeError('unavailable', 'Keel is stopping; the turn goes on after the next start')
         if (error.kind === 'cancelled') return this.#finish(live, request, interruptedEnd(live.text))
         const lost = isErrorOf(error, 'unavailable', 'outcome_unknown')
         if (!lost || Date.now() >= deadline) {
@@ -133,22 +144,34 @@ export class TurnRunner {
           return this.#finish(live, request, failedEnd(`The turn could not be finished: ${error.message}.`))
         }
         if (live.text !== '') await live.announce({ type: 'content_replaced', content: '' })
-        await delay(retryDelaysMs[Math.min(losses, retryDelaysMs.length - 1)], undefined, { signal: live.signal }).catch(() => {})
+        await delay(retryDelaysMs[Math.min(losses, retryDelaysMs.length - 1)], undefined, {
+          signal: live.signal,
+        }).catch(() => {})
       }
     }
   }
 
-  async #finish(live: LiveTurn, request: TurnRequest, end: Omit<TurnEnd, 'status'> & { status: TurnOutcome['status'] }): Promise<TurnOutcome> {
+  async #finish(
+    live: LiveTurn,
+    request: TurnRequest,
+    end: Omit<TurnEnd, 'status'> & { status: TurnOutcome['status'] },
+  ): Promise<TurnOutcome> {
     const { store, bus, onFinished } = this.#deps
-    const stored = storeTurnEnd(store, { turn_id: live.id, status: end.status, content: end.content, react_turns: end.react_turns, error: end.reason })
+    const stored = storeTurnEnd(store, {
+      turn_id: live.id,
+      status: end.status,
+      content: end.content,
+      react_turns: end.react_turns,
+      error: end.reason,
+    })
     if (!stored) throw new RuntimeError('conflict', `turn ${live.id} was finished elsewhere`)
     if (live.text !== end.content) await live.announce(missingText(live.text, end.content))
-    const { totals, messageId } = stored
+    const { totals, message } = stored
     const latency_ms = Date.now() - Date.parse(loadTurn(store.read, live.id).created_at)
     const outcome: TurnOutcome = {
       turn_id: live.id,
       session_id: live.sessionId,
-      assistant_message_id: messageId,
+      assistant_message_id: message.id,
       content: end.content,
       status: end.status,
       react_turns: end.react_turns,
@@ -156,7 +179,13 @@ export class TurnRunner {
       request,
       totals,
     }
-    bus.publish('message_appended', { session_id: live.sessionId, message_id: messageId, role: 'assistant', turn_id: live.id })
+    bus.publish('message_appended', {
+      session_id: live.sessionId,
+      message_id: message.id,
+      role: 'assistant',
+      turn_id: live.id,
+      created_at: message.created_at,
+    })
     bus.publish('turn_completed', {
       turn_id: live.id,
       session_id: live.sessionId,
@@ -175,23 +204,25 @@ export class TurnRunner {
   }
 
   #announceStart(live: LiveTurn): void {
-    const { bus } = this.#deps
-    bus.publish('stream_start', { turn_id: live.id, session_id: live.sessionId, model: null })
+    const { bus, expectedModel } = this.#deps
+    bus.publish('stream_start', { turn_id: live.id, session_id: live.sessionId, model: expectedModel() })
     live.listen((event) => {
-      if (event.type === 'delta') bus.publish('stream_chunk', { session_id: live.sessionId, turn_id: live.id, delta: event.delta, done: false })
+      if (event.type === 'delta')
+        bus.publish('stream_chunk', { session_id: live.sessionId, delta: event.delta, done: false })
     })
   }
 
-  #announceEnd({ turn_id, session_id, content, totals }: TurnOutcome): void {
-    const { bus } = this.#deps
-    bus.publish('stream_chunk', { session_id, turn_id, delta: '', done: true })
+  #announceEnd({ turn_id, session_id, content, status, totals }: TurnOutcome): void {
+    const { bus, expectedModel } = this.#deps
+    bus.publish('stream_chunk', { session_id, delta: '', done: true })
     bus.publish('stream_end', {
       turn_id,
       session_id,
-      model: totals.model,
+      model: totals.model ?? expectedModel(),
       tokens_in: totals.tokens_in,
       tokens_out: totals.tokens_out,
-      content_length: content.length,
+      content_length: Buffer.byteLength(content),
+      content_blocked: status === 'blocked',
     })
   }
 }

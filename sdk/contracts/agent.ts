@@ -92,7 +92,12 @@ export const agentAnswer = z.object({
   react_turns: count,
   tools_used: z.array(z.string()),
   tool_calls: z.array(
-    z.object({ id: z.string(), tool_name: z.string(), status: toolStatus, duration_ms: milliseconds.nullable() }),
+    z.object({
+      id: z.string(),
+      tool_name: z.string(),
+      status: toolStatus.or(z.literal('running')),
+      duration_ms: milliseconds.nullable(),
+    }),
   ),
   latency_ms: milliseconds,
   quality_score: z.number().nullable(),

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { get, post } from '../route.ts'
 import { anthropicEvent, anthropicMessage, anthropicModels, anthropicRequest } from './anthropic.ts'
-import { chatChunk, chatCompletion, chatRequest, openaiError } from './openai-chat.ts'
+import { chatChunk, chatCompletion, chatRequest } from './openai-chat.ts'
 import { responsesAnswer, responsesEvent, responsesRequest } from './openai-responses.ts'
 import { clampedInteger, filter } from './query.ts'
 import { count } from './values.ts'
@@ -60,7 +60,7 @@ export const compatRoutes = {
     maxBodyBytes,
     body: chatRequest,
     response: chatCompletion,
-    event: z.union([chatChunk, openaiError]),
+    event: chatChunk,
   }),
   createResponse: post('/v1/responses', {
     summary: 'OpenAI-compatible responses',

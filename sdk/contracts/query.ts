@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /*
- * Query values arrive as text. A caller in TypeScript may also give the number, boolean or Date that it means.
+ * Query values arrive as text. A caller in TypeScript may also give the number or boolean that it means.
  */
 
 const integerText = /^-?\d{1,15}$/

@@ -11,11 +11,13 @@ export interface BuiltinTool<I extends z.ZodObject = z.ZodObject> {
   /** Running it twice does no harm, so it may be run again when nobody knows whether it ran. */
   idempotent: boolean
   /** Which of its parameters are paths, for the policy. */
-  paths: readonly (keyof I['shape'] & string)[]
+  paths: readonly string[]
   timeoutMs: number
 }
 
-function tool<I extends z.ZodObject>(declared: BuiltinTool<I>): BuiltinTool<I> {
+function tool<I extends z.ZodObject>(
+  declared: BuiltinTool<I> & { paths: readonly (keyof I['shape'] & string)[] },
+): BuiltinTool<I> {
   return declared
 }
 

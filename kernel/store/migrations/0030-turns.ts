@@ -75,7 +75,9 @@ export const turnsMigration: Migration = {
         decision TEXT NOT NULL CHECK (decision IN ('allow', 'deny', 'gate')),
         rule_name TEXT,
         reason TEXT,
-        context_json TEXT,
+        authority TEXT,
+        risk_level TEXT,
+        context_json TEXT NOT NULL,
         created_at TEXT NOT NULL
       );
       CREATE INDEX policy_decisions_by_turn ON policy_decisions (turn_id);
