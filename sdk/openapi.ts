@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { openaiError } from './contracts/openai-chat.ts'
 import { type ErrorStyle, pathParamNames, type Route, type RouteTable } from './route.ts'
 
 export interface OpenApiOptions {
@@ -119,9 +120,7 @@ const text = z.string()
 const errorBodies = {
   standard: z.looseObject({ error: text }),
   ok_false: z.looseObject({ ok: z.literal(false), error: text }),
-  openai: z.object({
-    error: z.object({ message: text, type: text, param: text.nullable(), code: text.nullable() }),
-  }),
+  openai: openaiError,
   anthropic: z.object({ type: z.literal('error'), error: z.object({ type: text, message: text }) }),
 } satisfies Record<ErrorStyle, z.ZodType>
 
