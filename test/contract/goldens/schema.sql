@@ -1,0 +1,244 @@
+-- index inference_costs_by_creation
+CREATE INDEX inference_costs_by_creation ON inference_costs (created_at);
+
+-- index inference_costs_by_model
+CREATE INDEX inference_costs_by_model ON inference_costs (model, created_at);
+
+-- index inference_costs_by_turn
+CREATE INDEX inference_costs_by_turn ON inference_costs (turn_id);
+
+-- index model_selections_by_creation
+CREATE INDEX model_selections_by_creation ON model_selection_events (created_at);
+
+-- index model_selections_by_turn
+CREATE INDEX model_selections_by_turn ON model_selection_events (turn_id);
+
+-- index policy_decisions_by_turn
+CREATE INDEX policy_decisions_by_turn ON policy_decisions (turn_id);
+
+-- index semantic_cache_by_expiry
+CREATE INDEX semantic_cache_by_expiry ON semantic_cache (expires_at);
+
+-- index session_messages_by_session
+CREATE INDEX session_messages_by_session ON session_messages (session_id);
+
+-- index sessions_by_creation
+CREATE INDEX sessions_by_creation ON sessions (created_at);
+
+-- index sessions_by_status
+CREATE INDEX sessions_by_status ON sessions (status, updated_at);
+
+-- index sessions_one_active
+CREATE UNIQUE INDEX sessions_one_active ON sessions (agent_id, scope_key) WHERE status = 'active';
+
+-- index turn_feedback_by_session
+CREATE INDEX turn_feedback_by_session ON turn_feedback (session_id);
+
+-- index turns_by_session
+CREATE INDEX turns_by_session ON turns (session_id);
+
+-- index turns_running
+CREATE INDEX turns_running ON turns (status) WHERE status = 'running';
+
+-- table breakers
+CREATE TABLE breakers (
+  provider TEXT PRIMARY KEY,
+  breaker_json TEXT NOT NULL,
+  updated_at TEXT NOT NULL
+  );
+
+-- table context_snapshots
+CREATE TABLE context_snapshots (
+  turn_id TEXT PRIMARY KEY REFERENCES turns (id) ON DELETE CASCADE,
+  complexity_level TEXT NOT NULL CHECK (complexity_level IN ('L0', 'L1', 'L2', 'L3')),
+  complexity_score REAL NOT NULL,
+  token_budget INTEGER NOT NULL,
+  system_prompt_tokens INTEGER NOT NULL,
+  memory_tokens INTEGER NOT NULL,
+  history_tokens INTEGER NOT NULL,
+  history_depth INTEGER NOT NULL,
+  tool_definition_tokens INTEGER NOT NULL,
+  dropped_history INTEGER NOT NULL,
+  created_at TEXT NOT NULL
+  );
+
+-- table event_sequence
+CREATE TABLE event_sequence (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  epoch TEXT NOT NULL,
+  reserved INTEGER NOT NULL
+  );
+
+-- table events
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY,
+  type TEXT NOT NULL,
+  event_json TEXT NOT NULL
+  );
+
+-- table identity
+CREATE TABLE identity (
+  key TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+  );
+
+-- table inference_costs
+CREATE TABLE inference_costs (
+  id TEXT PRIMARY KEY,
+  model TEXT NOT NULL,
+  provider TEXT NOT NULL,
+  tokens_in INTEGER NOT NULL,
+  tokens_out INTEGER NOT NULL,
+  cost REAL NOT NULL,
+  tier TEXT,
+  cached INTEGER NOT NULL DEFAULT 0,
+  latency_ms INTEGER,
+  quality_score REAL,
+  escalation INTEGER NOT NULL DEFAULT 0,
+  estimated INTEGER NOT NULL DEFAULT 0,
+  tokens_saved INTEGER NOT NULL DEFAULT 0,
+  turn_id TEXT,
+  created_at TEXT NOT NULL
+  );
+
+-- table model_selection_events
+CREATE TABLE model_selection_events (
+  id TEXT PRIMARY KEY,
+  turn_id TEXT NOT NULL,
+  session_id TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  selected_model TEXT NOT NULL,
+  executed_model TEXT,
+  strategy TEXT NOT NULL,
+  primary_model TEXT NOT NULL,
+  override_model TEXT,
+  complexity TEXT,
+  user_excerpt TEXT NOT NULL,
+  candidates_json TEXT NOT NULL,
+  metascore_json TEXT,
+  created_at TEXT NOT NULL
+  );
+
+-- table policy_decisions
+CREATE TABLE policy_decisions (
+  id TEXT PRIMARY KEY,
+  turn_id TEXT,
+  tool_name TEXT NOT NULL,
+  decision TEXT NOT NULL CHECK (decision IN ('allow', 'deny', 'gate')),
+  rule_name TEXT,
+  reason TEXT,
+  authority TEXT,
+  risk_level TEXT,
+  context_json TEXT NOT NULL,
+  created_at TEXT NOT NULL
+  );
+
+-- table schema_version
+CREATE TABLE schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL);
+
+-- table secrets
+CREATE TABLE secrets (
+  name TEXT PRIMARY KEY,
+  sealed BLOB NOT NULL,
+  updated_at TEXT NOT NULL
+  );
+
+-- table semantic_cache
+CREATE TABLE semantic_cache (
+  key TEXT PRIMARY KEY,
+  scope TEXT NOT NULL,
+  result_json TEXT NOT NULL,
+  embedding BLOB,
+  hit_count INTEGER NOT NULL DEFAULT 0,
+  created_at TEXT NOT NULL,
+  expires_at TEXT NOT NULL
+  );
+
+-- table session_messages
+CREATE TABLE session_messages (
+  id TEXT PRIMARY KEY,
+  session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+  parent_id TEXT,
+  role TEXT NOT NULL CHECK (role IN ('user', 'assistant', 'system', 'tool')),
+  content TEXT NOT NULL,
+  usage_json TEXT,
+  turn_id TEXT,
+  created_at TEXT NOT NULL
+  );
+
+-- table sessions
+CREATE TABLE sessions (
+  id TEXT PRIMARY KEY,
+  agent_id TEXT NOT NULL,
+  scope_key TEXT NOT NULL DEFAULT 'agent',
+  status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'archived', 'expired')),
+  model TEXT,
+  nickname TEXT,
+  nickname_source TEXT CHECK (nickname_source IN ('heuristic', 'model', 'user')),
+  metadata TEXT,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  closed_at TEXT
+  );
+
+-- table tool_calls
+CREATE TABLE tool_calls (
+  id TEXT PRIMARY KEY,
+  turn_id TEXT NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
+  seq INTEGER NOT NULL,
+  tool_name TEXT NOT NULL,
+  input TEXT NOT NULL,
+  output TEXT,
+  skill_id TEXT,
+  skill_name TEXT,
+  skill_hash TEXT,
+  status TEXT NOT NULL,
+  duration_ms INTEGER,
+  created_at TEXT NOT NULL,
+  UNIQUE (turn_id, seq)
+  );
+
+-- table turn_feedback
+CREATE TABLE turn_feedback (
+  id TEXT PRIMARY KEY,
+  turn_id TEXT NOT NULL UNIQUE REFERENCES turns (id) ON DELETE CASCADE,
+  session_id TEXT NOT NULL,
+  grade INTEGER NOT NULL CHECK (grade BETWEEN 1 AND 5),
+  source TEXT NOT NULL DEFAULT 'dashboard',
+  comment TEXT,
+  created_at TEXT NOT NULL
+  );
+
+-- table turn_steps
+CREATE TABLE turn_steps (
+  turn_id TEXT NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
+  seq INTEGER NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('context', 'inference', 'tool')),
+  status TEXT NOT NULL CHECK (status IN ('started', 'done')),
+  attempt INTEGER NOT NULL,
+  step_json TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  PRIMARY KEY (turn_id, seq)
+  ) WITHOUT ROWID;
+
+-- table turns
+CREATE TABLE turns (
+  id TEXT PRIMARY KEY,
+  session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+  user_message_id TEXT,
+  assistant_message_id TEXT,
+  status TEXT NOT NULL CHECK (status IN ('running', 'ok', 'error', 'blocked', 'limit', 'interrupted', 'appended')),
+  attempt INTEGER NOT NULL DEFAULT 0,
+  request_json TEXT NOT NULL,
+  thinking TEXT,
+  tokens_in INTEGER,
+  tokens_out INTEGER,
+  cost REAL,
+  model TEXT,
+  latency_ms INTEGER,
+  cached INTEGER NOT NULL DEFAULT 0,
+  react_turns INTEGER NOT NULL DEFAULT 0,
+  error TEXT,
+  created_at TEXT NOT NULL
+  );
