@@ -4,6 +4,7 @@ import { longField, shortField } from './text-field.ts'
 import { jsonObject, time } from './values.ts'
 
 const maxHelloBytes = 65_536
+const maxCapabilities = 100
 
 /** The agent's public face: the keys of two generations of agent cards. */
 export const agentCard = z.looseObject({
@@ -57,7 +58,7 @@ export const a2aHello = z.looseObject({
   /** X25519, hexadecimal or base64; asks for an encrypted session. */
   public_key: shortField.optional(),
   signature: longField.optional(),
-  capabilities: z.array(shortField).max(100).optional(),
+  capabilities: z.array(shortField).max(maxCapabilities).optional(),
   endpoint: longField.optional(),
 })
 

@@ -7,6 +7,9 @@ import { count, dollars, fraction, jsonObject, milliseconds, time } from './valu
 
 /** Longer is `too_large`; the pipeline measures it, since blank and long have errors of their own. */
 export const maxMessageBytes = 32_768
+const minTimeoutMs = 1_000
+const maxTurnTimeoutMs = 3_600_000
+const maxModelCallTimeoutMs = 600_000
 
 const diagnostics = z.object({
   uptime_seconds: count,
@@ -63,8 +66,8 @@ export const agentMessage = z.object({
   model: shortField.nullish(),
   no_cache: z.boolean().nullish(),
   no_escalate: z.boolean().nullish(),
-  execution_timeout_ms: z.int().min(1000).max(3_600_000).nullish(),
-  model_call_timeout_ms: z.int().min(1000).max(600_000).nullish(),
+  execution_timeout_ms: z.int().min(minTimeoutMs).max(maxTurnTimeoutMs).nullish(),
+  model_call_timeout_ms: z.int().min(minTimeoutMs).max(maxModelCallTimeoutMs).nullish(),
 })
 export type AgentMessage = z.infer<typeof agentMessage>
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { modelName } from './text-field.ts'
 import { count, jsonObject, time } from './values.ts'
 
 const maxMessages = 4096
@@ -12,7 +13,7 @@ const text = z.union([z.string(), z.array(block).min(1, 'must not be empty')], {
 
 /** Anthropic's Messages API. Keys that are not listed are ignored. */
 export const anthropicRequest = z.object({
-  model: z.string('is required').min(1, 'must not be empty').max(256),
+  model: modelName,
   max_tokens: z.int('must be a positive integer').min(1, 'must be a positive integer'),
   messages: z
     .array(z.object({ role: z.enum(['user', 'assistant'], 'must be user or assistant'), content: text }))

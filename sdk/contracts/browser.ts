@@ -6,6 +6,7 @@ const maxUrlLength = 4096
 const maxSelectorLength = 500
 const maxTextLength = 65_536
 const maxExpressionLength = 100_000
+const maxWaitMs = 60_000
 
 const selector = z
   .string()
@@ -27,7 +28,7 @@ const actionFields = {
   goback: {},
   goforward: {},
   reload: {},
-  waitfor: { selector, timeout_ms: z.int().min(1).max(60_000).optional() },
+  waitfor: { selector, timeout_ms: z.int().min(1).max(maxWaitMs).optional() },
   select: { selector, value: z.string().max(maxTextLength) },
   scroll: { x: z.number().default(0), y: z.number().default(0) },
   hover: { selector },

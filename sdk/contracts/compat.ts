@@ -4,6 +4,7 @@ import { anthropicEvent, anthropicMessage, anthropicModels, anthropicRequest } f
 import { chatChunk, chatCompletion, chatRequest } from './openai-chat.ts'
 import { responsesAnswer, responsesEvent, responsesRequest } from './openai-responses.ts'
 import { clampedInteger, filter } from './query.ts'
+import { modelName, opaqueWord } from './text-field.ts'
 import { count } from './values.ts'
 
 /** Pictures travel inside the JSON. */
@@ -22,7 +23,7 @@ export const openaiModel = z.object({
 const embeddingInput = z.string().min(1, 'must not be empty')
 
 export const embeddingsRequest = z.object({
-  model: z.string('is required').min(1, 'must not be empty').max(256),
+  model: modelName,
   input: z.union(
     [
       embeddingInput,
@@ -35,7 +36,7 @@ export const embeddingsRequest = z.object({
   ),
   encoding_format: z.enum(['float', 'base64'], 'must be float or base64').nullish(),
   dimensions: z.int('must be a positive integer').min(1, 'must be a positive integer').nullish(),
-  user: z.string().max(256).nullish(),
+  user: opaqueWord.nullish(),
 })
 
 export const embeddings = z.object({

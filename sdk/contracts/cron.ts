@@ -4,6 +4,10 @@ import { clampedInteger, filter, instant } from './query.ts'
 import { longField, shortField } from './text-field.ts'
 import { count, day, jsonObject, milliseconds, time } from './values.ts'
 
+const maxPayloadLength = 65_536
+const maxRunSeconds = 86_400
+const maxRetries = 10
+
 export const cronJob = z.object({
   id: z.string(),
   name: z.string(),
@@ -66,14 +70,14 @@ const jobFields = {
   schedule_kind: scheduleKind,
   schedule_expr: shortField.nullish(),
   /** JSON text, or the object it stands for. */
-  payload_json: z.union([z.string().max(65_536), jsonObject]).optional(),
+  payload_json: z.union([z.string().max(maxPayloadLength), jsonObject]).optional(),
   schedule_tz: shortField.optional(),
   enabled: z.boolean().optional(),
   session_target: z.enum(['main', 'isolated']).optional(),
   delivery_mode: z.enum(['none', 'announce']).optional(),
   delivery_channel: shortField.nullish(),
-  timeout_seconds: z.int().min(1).max(86_400).optional(),
-  max_retries: z.int().min(0).max(10).optional(),
+  timeout_seconds: z.int().min(1).max(maxRunSeconds).optional(),
+  max_retries: z.int().min(0).max(maxRetries).optional(),
   catch_up: z.enum(['skip', 'once', 'all']).optional(),
 }
 

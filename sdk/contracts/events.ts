@@ -4,6 +4,8 @@ import { get, post } from '../route.ts'
 import { clampedInteger, filter } from './query.ts'
 import { count } from './values.ts'
 
+const maxTypesLength = 4096
+
 /** Where to go on reading: numbers of another epoch mean nothing in this one. */
 const position = { since: clampedInteger(0, 0), epoch: filter }
 
@@ -23,7 +25,7 @@ export const eventsRoutes = {
       ...position,
       limit: clampedInteger(200, 1, 1000),
       /** Names, separated by commas; all of them unless told. */
-      types: z.string().max(4096).optional(),
+      types: z.string().max(maxTypesLength).optional(),
     }),
     response: z.object({
       events: z.array(eventFrame),

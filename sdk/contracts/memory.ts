@@ -48,14 +48,16 @@ export const memoryMatch = z.object({
   created_at: time,
 })
 
+const maxSearchBytes = 512
+
 const searchText = z
   .string('missing ?q= parameter')
-  .max(512)
   .superRefine((text, context) => {
     if (text.trim() === '') context.addIssue({ code: 'custom', message: 'missing ?q= parameter' })
-    else if (Buffer.byteLength(text) > 512) context.addIssue({ code: 'custom', message: 'exceeds max length (512)' })
+    else if (Buffer.byteLength(text) > maxSearchBytes)
+      context.addIssue({ code: 'custom', message: `exceeds max length (${maxSearchBytes})` })
   })
-  .meta({ minLength: 1 })
+  .meta({ minLength: 1, maxLength: maxSearchBytes })
 
 export const memoryRoutes = {
   listWorking: get('/api/memory/working', {

@@ -4,6 +4,8 @@ import { breakerStatus, candidate, providerListing, routingProfile } from '../se
 import { clampedInteger, filter, flag, instant } from './query.ts'
 import { count, dollars, fraction, jsonObject, time } from './values.ts'
 
+const maxDatasetRows = 5000
+
 /** Why a turn got its model: written before inference, completed after it. */
 export const selectionEvent = z.object({
   event_id: z.string(),
@@ -92,7 +94,7 @@ export const modelsRoutes = {
   getRoutingDataset: get('/api/models/routing-dataset', {
     summary: 'Model selections joined with their costs, for tuning',
     query: z.object({
-      limit: clampedInteger(1000, 1, 5000),
+      limit: clampedInteger(1000, 1, maxDatasetRows),
       since: instant,
       until: instant,
       include_user_excerpt: flag,
@@ -106,7 +108,7 @@ export const modelsRoutes = {
     summary: 'Replay past selections against other routing weights',
     body: z.object({
       ...routingWeights.shape,
-      limit: z.int().min(1).max(5000).optional(),
+      limit: z.int().min(1).max(maxDatasetRows).optional(),
       since: instant,
       until: instant,
     }),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { modelName, opaqueWord } from './text-field.ts'
 import { count } from './values.ts'
 
 /*
@@ -9,13 +10,12 @@ const maxMessages = 4096
 const maxParts = 1024
 const maxTools = 128
 const maxStops = 16
-const maxNameLength = 256
 
 function oneOf(...values: string[]): string {
   return `must be one of ${values.join(', ')}`
 }
 
-const name = z.string().max(maxNameLength).nullish()
+const name = opaqueWord.nullish()
 
 const textPart = z.object({ type: z.literal('text', "must be 'text'"), text: z.string('must be a string') })
 const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() })
@@ -116,7 +116,7 @@ const penalty = z.number().min(-2, 'must be between -2 and 2').max(2, 'must be b
 const stop = z.string().min(1, 'must not be empty')
 
 export const chatRequest = z.object({
-  model: z.string('is required').min(1, 'must not be empty').max(maxNameLength),
+  model: modelName,
   messages: z
     .array(chatMessage, { error: ({ input }) => (input === undefined ? 'is required' : 'must be an array') })
     .min(1, 'must not be empty')
@@ -142,7 +142,7 @@ export const chatRequest = z.object({
   presence_penalty: penalty,
   frequency_penalty: penalty,
   /** Names the session in agent mode. */
-  user: z.string().max(maxNameLength).nullish(),
+  user: opaqueWord.nullish(),
 })
 export type ChatRequest = z.infer<typeof chatRequest>
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { modelName, opaqueWord } from './text-field.ts'
 import { count, jsonObject } from './values.ts'
 
 const maxItems = 4096
@@ -12,7 +13,7 @@ const toolFunction = z.looseObject({
 })
 
 export const responsesRequest = z.object({
-  model: z.string('is required').min(1, 'must not be empty').max(256),
+  model: modelName,
   /** A text, or items: messages, function calls and their outputs. */
   input: z.union(
     [z.string().min(1, 'must not be empty'), z.array(jsonObject).min(1, 'must not be empty').max(maxItems)],
@@ -28,12 +29,12 @@ export const responsesRequest = z.object({
   tools: z.array(toolFunction).max(maxTools).nullish(),
   tool_choice: z.union([z.enum(['none', 'auto', 'required']), jsonObject]).nullish(),
   parallel_tool_calls: z.boolean().nullish(),
-  previous_response_id: z.string().max(256).nullish(),
+  previous_response_id: opaqueWord.nullish(),
   store: z.boolean().nullish(),
   text: jsonObject.nullish(),
   reasoning: jsonObject.nullish(),
   metadata: z.record(z.string(), z.string()).nullish(),
-  user: z.string().max(256).nullish(),
+  user: opaqueWord.nullish(),
 })
 
 export const responsesAnswer = z.looseObject({

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { opaqueWord } from './text-field.ts'
 
 /*
  * Query values arrive as text. A caller in TypeScript may also give the number or boolean that it means.
@@ -80,7 +81,7 @@ export const instant = z
   .optional()
 
 /** A filter that is compared with short fields. */
-export const filter = z.string().max(256, 'exceeds max length (256)').optional()
+export const filter = opaqueWord.optional()
 
 /** How far back to look; a word it does not know means all time. */
 export function period(fallback: '7d' | '30d') {

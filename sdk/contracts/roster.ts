@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { get, put } from '../route.ts'
 import { modelMode } from './efficiency.ts'
-import { shortField } from './text-field.ts'
+import { opaqueWord, shortField } from './text-field.ts'
 import { count } from './values.ts'
 
 const maxFallbacks = 20
@@ -91,7 +91,7 @@ export const rosterRoutes = {
   }),
   setRosterModel: put('/api/roster/:name/model', {
     summary: "Change an agent's model assignment",
-    body: z.object({ model: shortField, fallbacks: z.array(z.string().max(256)).max(maxFallbacks).optional() }),
+    body: z.object({ model: shortField, fallbacks: z.array(opaqueWord).max(maxFallbacks).optional() }),
     response: z.union([
       z.object({
         ...modelChange,

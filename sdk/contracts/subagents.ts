@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { del, get, post, put } from '../route.ts'
 import { modelMode } from './efficiency.ts'
 import { flag } from './query.ts'
-import { longField, shortField } from './text-field.ts'
+import { longField, opaqueWord, shortField } from './text-field.ts'
 import { count, time } from './values.ts'
 
 const maxNameLength = 128
@@ -52,7 +52,7 @@ const name = shortField.superRefine((text, context) => {
 })
 
 /** `auto`, `orchestrator` or `provider/model`; what fits the role is judged on the merged record. */
-const model = z.string().max(256, 'exceeds max length (256)')
+const model = opaqueWord
 
 const editable = {
   display_name: shortField.nullish(),

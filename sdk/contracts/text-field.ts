@@ -21,5 +21,14 @@ function problemOf(text: string, maxBytes: number): string | undefined {
   return undefined
 }
 
+/** The name of a model as other APIs' clients send it; messages are tails as well. */
+export const modelName = z
+  .string({ error: ({ input }) => (input === undefined ? 'is required' : 'must be a string') })
+  .min(1, 'must not be empty')
+  .max(shortFieldBytes, `exceeds max length (${shortFieldBytes})`)
+
+/** A word of another API's client that is only passed on, such as its user. */
+export const opaqueWord = z.string().max(shortFieldBytes, `exceeds max length (${shortFieldBytes})`)
+
 export const shortField = textField(shortFieldBytes)
 export const longField = textField(longFieldBytes)

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { get, post } from '../route.ts'
 
 const accepted = z.object({ ok: z.literal(true) })
-const hookText = z.string().max(4096).optional()
+const maxHookTextLength = 4096
+const hookText = z.string().max(maxHookTextLength).optional()
 
 export const webhooksRoutes = {
   receiveTelegram: post('/api/webhooks/telegram', {
