@@ -24,6 +24,28 @@ export function sendJson(response: ServerResponse, value: unknown): void {
   response.end(text)
 }
 
+/** A file that holds no secret. */
+export interface PublicFile {
+  body: Uint8Array
+  /** The whole content-type. */
+  type: string
+  /** Quoted, and another one whenever the body is. */
+  etag: string
+}
+
+export function sendFile(request: IncomingMessage, response: ServerResponse, { body, type, etag }: PublicFile): void {
+  response.setHeader('etag', etag)
+  response.setHeader('cache-control', 'no-cache')
+  if (request.headers['if-none-match'] === etag) {
+    response.statusCode = 304
+    response.end()
+    return
+  }
+  response.setHeader('content-type', type)
+  response.setHeader('content-length', body.byteLength)
+  response.end(body)
+}
+
 export interface ProblemContext {
   style: ErrorStyle
   log: Logger

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { actorOf, createKeyCheck, presentedCredential, unauthorized, WrongKeys } from './auth.ts'
 import { clientIp, isLoopback } from './client-ip.ts'
-import { RateLimiter, type RateLimitSettings, type ThrottleStats } from './rate-limits.ts'
+import type { RateLimits } from './rate-limits.ts'
 
 /** Who is asking, as far as the server knows. */
 export interface Caller {
@@ -16,7 +16,6 @@ export interface Caller {
 export interface GateSettings {
   /** The key of this moment. */
   apiKey(): string
-  rateLimits(): RateLimitSettings
   trustedProxyCidrs(): readonly string[]
 }
 
@@ -33,12 +32,10 @@ export interface GateRules {
 export interface Gate {
   /** Throws `unauthorized` or `rate_limited`. */
   admit(request: IncomingMessage, rules: GateRules): Caller
-  throttleStats(): ThrottleStats
 }
 
-export function createGate(settings: GateSettings, now: () => number = Date.now): Gate {
+export function createGate(settings: GateSettings, rateLimits: RateLimits, now: () => number = Date.now): Gate {
   const isCurrentKey = createKeyCheck(() => settings.apiKey())
-  const limiter = new RateLimiter(() => settings.rateLimits(), now)
   const wrongKeys = new WrongKeys(now)
 
   return {
@@ -49,13 +46,12 @@ export function createGate(settings: GateSettings, now: () => number = Date.now)
       const hasKey = credential !== undefined && isCurrentKey(credential)
       if (credential && !hasKey) {
         const refusal = wrongKeys.count(ip)
-        if (!isPublic) throw refusal
+        if (!isPublic && !hasTicket) throw refusal
       }
       const actor = hasKey ? actorOf(credential) : hasTicket ? 'ticket' : undefined
-      if (isCounted) limiter.admit({ ip, actor, loopback })
+      if (isCounted) rateLimits.admit({ ip, actor, loopback })
       if (!isPublic && actor === undefined) throw unauthorized()
       return { authenticated: actor !== undefined, actor, ip, loopback }
     },
-    throttleStats: () => limiter.stats(),
   }
 }

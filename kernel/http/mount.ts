@@ -3,7 +3,7 @@ import { type Request, type Response, Router } from 'express'
 import type { Logger } from 'pino'
 import { RuntimeError } from '#sdk/errors.ts'
 import { type HttpMethod, literalBeforeParameter, type Route, type RouteTable } from '#sdk/route.ts'
-import { pathOf, sendJson, sendProblem } from './answer.ts'
+import { type PublicFile, pathOf, sendFile, sendJson, sendProblem } from './answer.ts'
 import { routeBody } from './body.ts'
 import { errorStyleOfPath } from './error-styles.ts'
 import type { Gate } from './gate.ts'
@@ -26,6 +26,8 @@ export interface MountOptions<C> {
   pending?: ReadonlySet<string>
   /** 'area.route' names that the rate limits do not count, such as health and the dashboard's files. */
   unlimited?: ReadonlySet<string>
+  /** The dashboard's files by path, asked for where no route matches: public, and not counted. */
+  publicFile?: (path: string) => PublicFile | undefined
 }
 
 /** Any handler, as the router calls it: the parse before each call earns the types that its own declaration has. */
@@ -43,7 +45,7 @@ interface MountedRoute<C> {
 /** An express router over all areas. What no route takes is answered too: 405 on a known path, else 404. */
 export function mount<T extends Record<string, RouteTable>, C>(
   areas: Areas<T, C>,
-  { context, gate, log, pending = new Set(), unlimited = new Set() }: MountOptions<C>,
+  { context, gate, log, pending = new Set(), unlimited = new Set(), publicFile }: MountOptions<C>,
 ): Router {
   const router = Router({ caseSensitive: true, strict: true })
   const routes = mountedRoutes(areas, pending, unlimited)
@@ -89,14 +91,16 @@ export function mount<T extends Record<string, RouteTable>, C>(
     }
   }
 
-  router.use((request, response) =>
+  router.use((request, response) => {
+    const file = request.method === 'GET' || request.method === 'HEAD' ? publicFile?.(pathOf(request)) : undefined
+    if (file) return sendFile(request, response, file)
     refuse(request, response, (path) => {
       const methods = knownPaths.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method)
       if (methods.length === 0) return unknownPath(path)
       response.setHeader('allow', [...new Set(methods)].join(', '))
       return new RuntimeError('method_not_allowed', 'method not allowed')
-    }),
-  )
+    })
+  })
   // Express knows a handler for errors by its four parameters.
   router.use((thrown: unknown, request: Request, response: Response, _next: () => void) =>
     refuse(request, response, () => thrown),

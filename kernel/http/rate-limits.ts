@@ -37,7 +37,7 @@ export interface ThrottleStats {
 }
 
 /** Fixed windows for the whole server, each address and each actor. Settings are asked for on each request. */
-export class RateLimiter {
+export class RateLimits {
   readonly #settings: () => RateLimitSettings
   readonly #now: () => number
   // Strangers have a count of their own: they can not use up the operator's share behind the same address.
