@@ -10,7 +10,7 @@ import { parseJsonText } from './json-text.ts'
 export const defaultMaxBodyBytes = 1024 * 1024
 
 const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i
-const foreignCharset = /;\s*charset\s*=\s*"?(?!utf-?8\b)/i
+const foreignCharset = /;\s*charset\s*=\s*(?!"?utf-?8"?\s*(?:;|$))/i
 const noBodyAsText = /^\s*(?:\{\s*\}\s*)?$/
 
 const decoders = new Map<string, () => NodeJS.ReadWriteStream & Readable>([

@@ -5,10 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { z } from 'zod'
 import { createEventBus, type EventBus } from '#kernel/events/bus.ts'
 import { journalMaxEvents } from '#kernel/events/journal.ts'
 import { openWritable } from '#kernel/store/database.ts'
 import { eventsMigration } from '#kernel/store/migrations/0020-events.ts'
+
+const noted = z.looseObject({})
+type TestEvents = Record<'a' | 'b' | 'session_created' | 'tool_call' | 'after', typeof noted>
+type TestBus = EventBus<TestEvents>
 
 const log = pino({ enabled: false })
 let directory: string
@@ -35,13 +40,13 @@ function openDb() {
   return db
 }
 
-function openBus(now?: () => number): EventBus {
-  const bus = createEventBus({ db: openDb(), log, ...(now && { now }) })
+function openBus(now?: () => number): TestBus {
+  const bus = createEventBus<TestEvents>({ db: openDb(), log, ...(now && { now }) })
   opened.push(bus)
   return bus
 }
 
-const seqs = (bus: EventBus, seq: number) => bus.since(seq, { limit: 100_000 }).events.map((event) => event.seq)
+const seqs = (bus: TestBus, seq: number) => bus.since(seq, { limit: 100_000 }).events.map((event) => event.seq)
 
 test('an event is a flat object with the envelope first, and fields can not replace the envelope', () => {
   const bus = openBus(() => Date.UTC(2026, 0, 2))
@@ -134,7 +139,7 @@ test('events are in the database soon after, in order', async () => {
 
 test('a database that refuses does not fail the publisher, and the events are stored when it recovers', async () => {
   const db = openDb()
-  const bus = createEventBus({ db, log })
+  const bus = createEventBus<TestEvents>({ db, log })
   opened.push(bus)
   bus.publish('a', {})
   await expect.poll(() => db.prepare('SELECT count(*) AS n FROM events').get()).toEqual({ n: 1 })
