@@ -10,6 +10,8 @@ export const configUpdate = z.object({
   /** Dotted paths that take effect at the next start. */
   deferred_apply: z.array(z.string()),
   ignored_keys: z.array(z.string()),
+  /** Dotted paths that were kept but stay without effect, because the environment sets them. */
+  shadowed: z.array(z.string()),
 })
 export type ConfigUpdate = z.infer<typeof configUpdate>
 

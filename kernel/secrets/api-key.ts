@@ -1,0 +1,16 @@
+import { readFileSync } from 'node:fs'
+import { RuntimeError } from '#sdk/errors.ts'
+import type { Config } from '../config/schema.ts'
+import type { Home } from '../home.ts'
+
+/** The key of this moment: KEEL_API_KEY (which the configuration knows as `server.api_key`), `server.api_key`, `api.key`. */
+export function currentApiKey(home: Home, config: Config): string {
+  return config.server.api_key ?? readApiKeyFile(home)
+}
+
+/** The key that was made at the first start. */
+export function readApiKeyFile(home: Home): string {
+  const key = readFileSync(home.apiKey, 'utf8').trim()
+  if (key !== '') return key
+  throw new RuntimeError('invalid', `${home.apiKey} is empty; delete it and a new key is made at the next start`)
+}

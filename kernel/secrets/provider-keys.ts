@@ -1,0 +1,57 @@
+import type { ProviderConfig } from '../config/schema.ts'
+import type { SealedStore } from './sealed-store.ts'
+
+/** A provider's key, where it came from and whether that is enough to call it. */
+export interface ProviderKey {
+  key: string | null
+  source: 'local' | 'keystore' | 'env' | 'file' | 'none'
+  status: 'not_required' | 'configured' | 'missing'
+}
+
+export interface ProviderKeys {
+  resolve(name: string, provider: ProviderConfig): ProviderKey
+}
+
+/** The name under which a provider's key is sealed. */
+export function sealedKeyName(provider: string): string {
+  return `${provider}_api_key`
+}
+
+const keystorePrefix = 'keystore:'
+
+/** Looks anew at every call, so that a key stored or removed counts for the next request. */
+export function createProviderKeys(
+  secrets: Pick<SealedStore, 'get'>,
+  env: NodeJS.ProcessEnv = process.env,
+): ProviderKeys {
+  return {
+    resolve(name, provider) {
+      const found = findKey(name, provider, secrets, env)
+      if (found) return { ...found, status: 'configured' }
+      if (provider.is_local) return { key: null, source: 'local', status: 'not_required' }
+      return { key: null, source: 'none', status: 'missing' }
+    },
+  }
+}
+
+/** A local provider needs no key but is sent the one it was given, as some local servers want one. */
+function findKey(
+  name: string,
+  provider: ProviderConfig,
+  secrets: Pick<SealedStore, 'get'>,
+  env: NodeJS.ProcessEnv,
+): Pick<ProviderKey, 'key' | 'source'> | undefined {
+  if (provider.api_key_ref !== null) {
+    const entry = provider.api_key_ref.startsWith(keystorePrefix)
+      ? provider.api_key_ref.slice(keystorePrefix.length)
+      : provider.api_key_ref
+    const key = secrets.get(entry)
+    if (key) return { key, source: 'keystore' }
+  }
+  const sealed = secrets.get(sealedKeyName(name))
+  if (sealed) return { key: sealed, source: 'keystore' }
+  const fromEnv = provider.api_key_env ? env[provider.api_key_env]?.trim() : undefined
+  if (fromEnv) return { key: fromEnv, source: 'env' }
+  if (provider.api_key) return { key: provider.api_key, source: 'file' }
+  return undefined
+}
