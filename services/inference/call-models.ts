@@ -1,0 +1,175 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { InferenceChunk, InferenceRequest, InferenceResult, InferenceSettings } from '#sdk/services/inference.ts'
+import { type AttemptInput, type AttemptResult, attemptModel, timeoutFailure } from './attempt.ts'
+import { failureTable, UpstreamFailure } from './failure.ts'
+import { providerOf, splitModel } from './model-names.ts'
+import type { Router } from './router.ts'
+import { type Choice, selectModel } from './select-model.ts'
+import { blockedByAll, riskiestChoice } from './unusable-models.ts'
+import { type Failures, upstreamError } from './upstream-error.ts'
+
+/** How often one target is tried again, and how the wait before that grows, in milliseconds. */
+const maxRetries = 2
+const retryBaseMs = 250
+const maxRetryWaitMs = 10_000
+
+export interface CallInput {
+  request: InferenceRequest
+  pinned: string | undefined
+  settings: InferenceSettings
+  signal: AbortSignal
+  emit: (chunk: InferenceChunk) => Promise<void>
+}
+
+/**
+ * Chooses a model and has it answer; when it fails before its first delta, tries it again where that may help and then
+ * the next one. The time for all of that is bounded; an answer that has begun is bounded by its silences alone.
+ */
+export async function callModels(router: Router, input: CallInput): Promise<InferenceResult> {
+  const { request, settings, signal } = input
+  const startedAt = router.now()
+  const { max_total_inference_seconds: totalSeconds, max_fallback_attempts: maxModels } = settings.routing
+  const deadline = new AbortController()
+  const timer = setTimeout(
+    () => deadline.abort(timeoutFailure('max_total_inference_seconds', totalSeconds)),
+    totalSeconds * 1000,
+  )
+  const failures: Failures = []
+  let firstFailure: UpstreamFailure | undefined
+  let hasEmitted = false
+  const emit = (chunk: InferenceChunk) => {
+    hasEmitted = true
+    return input.emit(chunk)
+  }
+
+  try {
+    let selectedModel: string | undefined
+    for (;;) {
+      const { selection, order, isRisk } = await usableModels(router, input, deadline.signal)
+      if (selectedModel === undefined) await input.emit({ type: 'selected', selection })
+      selectedModel ??= selection.selected_model
+      let attempts = 0
+      for (const model of request.fallback ? order : order.slice(0, 1)) {
+        const provider = providerOf(settings, model)
+        if (!provider || deadline.signal.aborted || attempts >= maxModels) break
+        const attempt: AttemptInput = {
+          request,
+          settings,
+          provider,
+          model,
+          isRisk,
+          isFallback: model !== selectedModel,
+          signal,
+          untilFirstDelta: deadline.signal,
+          emit: request.stream ? emit : undefined,
+        }
+        const outcome = await attemptWithRetries(router, attempt, () => hasEmitted)
+        if (!(outcome instanceof UpstreamFailure)) {
+          return toResult(outcome, model, selectedModel, failures, router.now() - startedAt)
+        }
+        failures.push({ model, category: outcome.category })
+        if (outcome.category === 'breaker') continue
+        router.log.warn(
+          { model, category: outcome.category, detail: redactKey(outcome.message, provider.api_key) },
+          'a model failed',
+        )
+        if (hasEmitted) throw upstreamError(outcome, failures, true)
+        attempts += 1
+        firstFailure ??= outcome
+      }
+      // Where others took every place between the choice and the call, the choice is made anew.
+      if (firstFailure || deadline.signal.aborted) break
+      failures.length = 0
+    }
+    throw upstreamError(firstFailure ?? timeoutFailure('max_total_inference_seconds', totalSeconds), failures, false)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** What may be tried, in order. When a probe is under way somewhere and nothing else is left, its verdict is awaited. */
+async function usableModels(
+  router: Router,
+  input: CallInput,
+  deadline: AbortSignal,
+): Promise<Choice & { isRisk: boolean }> {
+  const { request, pinned, settings, signal } = input
+  for (;;) {
+    const choice = selectModel({ request, pinned, settings }, router)
+    if (choice.order.length > 0) return { ...choice, isRisk: false }
+    const { candidates } = choice.selection
+    const blocked = candidates.filter(({ note }) => note === 'provider breaker open')
+    const probes = blocked.flatMap(({ model }) => router.breakers.of(splitModel(model).provider).probing ?? [])
+    if (probes.length > 0) {
+      await Promise.race([...probes, aborted(signal), aborted(deadline)])
+      signal.throwIfAborted()
+      if (!deadline.aborted) continue
+    }
+    const risked = riskiestChoice(blocked, router.breakers)
+    if (risked) return { selection: { ...choice.selection, selected_model: risked }, order: [risked], isRisk: true }
+    throw blockedByAll(candidates, router.breakers)
+  }
+}
+
+/** Tries one model until it answers, its failure is final, or patience is over; settles with the last failure. */
+async function attemptWithRetries(
+  router: Router,
+  attempt: AttemptInput,
+  hasEmitted: () => boolean,
+): Promise<AttemptResult | UpstreamFailure> {
+  const { provider, signal, untilFirstDelta: deadline } = attempt
+  let waitedMs = 0
+  for (let retry = 0; ; retry++) {
+    let failure: UpstreamFailure
+    try {
+      return await attemptModel(router, attempt)
+    } catch (thrown) {
+      if (!(thrown instanceof UpstreamFailure)) throw thrown
+      failure = thrown
+    }
+    const waitMs = Math.max(router.random() * retryBaseMs * 2 ** retry, failure.facts.retryAfterMs ?? 0)
+    waitedMs += waitMs
+    const isOver =
+      retry >= maxRetries ||
+      hasEmitted() ||
+      !failureTable[failure.category].retry ||
+      waitedMs > maxRetryWaitMs ||
+      router.breakers.of(provider.name).admission() === 'blocked'
+    if (isOver) return failure
+    await Promise.race([delay(waitMs), aborted(signal), aborted(deadline)])
+    signal.throwIfAborted()
+    if (deadline.aborted) return failure
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+function toResult(
+  { answer, cost, quality }: AttemptResult,
+  model: string,
+  selectedModel: string,
+  failures: Failures,
+  latencyMs: number,
+): InferenceResult {
+  return {
+    ...answer,
+    model,
+    selected_model: selectedModel,
+    cost,
+    latency_ms: latencyMs,
+    cached: false,
+    cache_level: null,
+    tokens_saved: 0,
+    quality_score: quality,
+    failures,
+  }
+}
+
+function redactKey(text: string, key: string | null): string {
+  return key ? text.replaceAll(key, '***') : text
+}

@@ -1,0 +1,103 @@
+import type { ToolDefinition } from '#sdk/messages.ts'
+
+export interface OfflineCommand {
+  /** Without the slash. */
+  name: string
+  tool: string
+  usage: string
+  does: string
+  /** The tool's input, or undefined when something is missing. */
+  read: (rest: string, tool: ToolDefinition) => Record<string, unknown> | undefined
+}
+
+export const offlineCommands: OfflineCommand[] = [
+  {
+    name: 'remember',
+    tool: 'remember',
+    usage: '/remember TEXT',
+    does: 'keeps a fact',
+    read: one('text', 'content', 'fact', 'memory'),
+  },
+  {
+    name: 'recall',
+    tool: 'recall',
+    usage: '/recall QUESTION',
+    does: 'searches the memory',
+    read: one('query', 'q', 'question', 'text'),
+  },
+  {
+    name: 'remind',
+    tool: 'schedule_reminder',
+    usage: '/remind WHEN TEXT',
+    does: 'sets a reminder; put WHEN in quotes when it has spaces',
+    read: readReminder,
+  },
+  { name: 'skill', tool: 'load_skill', usage: '/skill NAME', does: 'loads a skill', read: one('name', 'skill', 'id') },
+  { name: 'read', tool: 'read_file', usage: '/read PATH', does: 'shows a file of the workspace', read: one('path') },
+  {
+    name: 'write',
+    tool: 'write_file',
+    usage: '/write PATH TEXT',
+    does: 'writes a file of the workspace',
+    read: readWrite,
+  },
+  {
+    name: 'list',
+    tool: 'list_directory',
+    usage: '/list [PATH]',
+    does: 'lists a folder of the workspace',
+    read: readList,
+  },
+  {
+    name: 'search',
+    tool: 'search_files',
+    usage: '/search TEXT',
+    does: 'searches the workspace',
+    read: one('query', 'text'),
+  },
+  { name: 'fetch', tool: 'http_get', usage: '/fetch URL', does: 'fetches a page', read: one('url') },
+  { name: 'echo', tool: 'echo', usage: '/echo TEXT', does: 'repeats the text', read: one('message', 'text') },
+]
+
+/** The whole rest as the one parameter that the tool has under one of these names. */
+function one(...names: string[]): OfflineCommand['read'] {
+  return (rest, tool) => (rest === '' ? undefined : { [parameterName(tool, names)]: rest })
+}
+
+function readWrite(rest: string): Record<string, unknown> | undefined {
+  const [path, content] = firstWord(rest)
+  return path && content ? { path, content } : undefined
+}
+
+function readList(rest: string): Record<string, unknown> {
+  return rest === '' ? {} : { path: rest }
+}
+
+function readReminder(rest: string, tool: ToolDefinition): Record<string, unknown> | undefined {
+  const [when, text] = splitWhen(rest)
+  if (!when || !text) return undefined
+  return {
+    [parameterName(tool, ['when', 'at', 'time', 'schedule', 'in'])]: when,
+    [parameterName(tool, ['text', 'message', 'task', 'prompt', 'content'])]: text,
+  }
+}
+
+/** WHEN is in quotes, `in 10 minutes`, `tomorrow at 9:00`, or one word such as `10m` or a date. */
+function splitWhen(rest: string): [string, string] {
+  const phrase =
+    /^(in\s+\d+\s+[a-z]+|(?:today|tomorrow)(?:\s+at)?\s+\d{1,2}(?::\d{2})?\s*(?:am|pm)?)\s+([\s\S]+)$/i.exec(rest)
+  return phrase?.[1] && phrase[2] ? [phrase[1], phrase[2]] : firstWord(rest)
+}
+
+/** The first word, or what stands in quotes at the beginning, and the rest. */
+function firstWord(text: string): [string, string] {
+  const match = /^(?:"([^"]+)"|(\S+))(?:\s+([\s\S]*))?$/.exec(text)
+  return [match?.[1] ?? match?.[2] ?? '', match?.[3]?.trim() ?? '']
+}
+
+/** The first of the names that the tool's schema has, else the first itself. */
+function parameterName({ parameters }: ToolDefinition, names: [string, ...string[]] | string[]): string {
+  const { properties } = parameters
+  const known = typeof properties === 'object' && properties !== null ? Object.keys(properties) : []
+  return names.find((name) => known.includes(name)) ?? names[0] ?? known[0] ?? 'text'
+}

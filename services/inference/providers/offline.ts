@@ -1,0 +1,88 @@
+import { type ModelMessage, type ToolDefinition, textOf } from '#sdk/messages.ts'
+import { offlineCommands } from './offline-commands.ts'
+import type { ProviderCall, UpstreamDelta } from './provider-call.ts'
+
+const maxShownOutputChars = 4_000
+
+/** The built-in model. It is no language model and says so: it knows a few commands and how to add a real one. */
+export async function* offlineProvider({ request, signal }: ProviderCall): AsyncGenerator<UpstreamDelta> {
+  const last = request.messages.at(-1)
+  if (last?.role === 'tool') {
+    yield* spoken(toolReport(request.messages), signal)
+    return
+  }
+  const user = request.messages.findLast(({ role }) => role === 'user')
+  const text = user ? textOf(user.content).trim() : ''
+  const command = /^\/([a-z_]+)(?:\s+([\s\S]*))?$/i.exec(text)
+  if (!command?.[1]) {
+    yield* spoken(isHelp(text) ? help(request.tools) : introduction, signal)
+    return
+  }
+  const name = command[1].toLowerCase()
+  if (name === 'help') {
+    yield* spoken(help(request.tools), signal)
+    return
+  }
+  const known = offlineCommands.find((one) => one.name === name)
+  if (!known) {
+    yield* spoken(`I do not know the command /${name}. ${help(request.tools)}`, signal)
+    return
+  }
+  const tool = request.tools.find((one) => one.name === known.tool)
+  if (!tool) {
+    yield* spoken(`The tool ${known.tool} is not available here, so /${name} can not run.`, signal)
+    return
+  }
+  const input = known.read(command[2]?.trim() ?? '', tool)
+  if (input === undefined) {
+    yield* spoken(`Usage: ${known.usage}`, signal)
+    return
+  }
+  const id = `offline_${request.messages.length}`
+  yield { type: 'tool_call', index: 0, id, name: known.tool, arguments_delta: JSON.stringify(input) }
+  yield { type: 'finish', reason: 'tool_calls' }
+}
+
+/** Word by word, as a model speaks, so that clients that stream are used in earnest. */
+function* spoken(text: string, signal: AbortSignal): Generator<UpstreamDelta> {
+  for (const [delta] of text.matchAll(/\s*\S+\s*$|\s*\S+/g)) {
+    signal.throwIfAborted()
+    yield { type: 'text', delta }
+  }
+  yield { type: 'finish', reason: 'stop' }
+}
+
+const addingProvider = `To add one, either
+- run \`keel provider add NAME\` in a terminal,
+- send its key to PUT /api/providers/NAME/key, or
+- add a [providers.NAME] section with a url and a format to keel.toml.
+Then set \`primary = "NAME/MODEL"\` under [models].`
+
+const introduction = `I am keel/offline, the built-in stand-in, and no language model: I can not hold a conversation. No model provider is in use yet.
+${addingProvider}
+Meanwhile I run commands; /help lists them.`
+
+function isHelp(text: string): boolean {
+  return /^(help|\?|hilfe|what can you do)\b/i.test(text)
+}
+
+function help(tools: ToolDefinition[]): string {
+  const offered = offlineCommands.filter(({ tool }) => tools.some(({ name }) => name === tool))
+  const list = offered.map(({ usage, does }) => `- ${usage}: ${does}`).join('\n')
+  const commands = list === '' ? 'No tool is available here, so there is no command to run.' : `Commands:\n${list}`
+  return `I am keel/offline, the built-in stand-in, and no language model.\n${commands}\n${addingProvider}`
+}
+
+/** What the tools that were just called have said, in sentences. */
+function toolReport(messages: ModelMessage[]): string {
+  const start = messages.findLastIndex(({ role }) => role !== 'tool')
+  const calls = messages[start]?.tool_calls ?? []
+  const reports = messages.slice(start + 1).map(({ content, tool_call_id: id }) => {
+    const tool = calls.find((call) => call.id === id)?.name ?? 'the tool'
+    const output = textOf(content).trim()
+    if (output === '') return `I ran ${tool}; it had nothing to say.`
+    const shown = output.length > maxShownOutputChars ? `${output.slice(0, maxShownOutputChars)} …` : output
+    return `I ran ${tool}, and it says: ${shown}`
+  })
+  return reports.join('\n\n')
+}

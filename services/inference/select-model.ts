@@ -1,0 +1,129 @@
+import type { InferenceSettings, Selection } from '#sdk/services/inference.ts'
+import type { Breakers } from './breakers.ts'
+import { type Candidate, type CandidateQuestion, judgeCandidate, listCandidates } from './candidates.ts'
+import type { Capacity } from './capacity.ts'
+import { complexityOf } from './complexity.ts'
+import { localBias, type ModelScore, scoreModel } from './metascore.ts'
+import { configuredModels } from './model-names.ts'
+import type { Quality } from './quality.ts'
+
+export interface SelectionTools {
+  breakers: Breakers
+  capacity: Capacity
+  quality: Quality
+  /** 0 to 1, as Math.random. */
+  random: () => number
+  /** Counts up with each round-robin choice. */
+  nextTurn: () => number
+}
+
+export interface Choice {
+  selection: Selection
+  /** Usable models in the order in which they are tried. */
+  order: string[]
+}
+
+interface Decision {
+  strategy: string
+  order: string[]
+}
+
+/**
+ * Chooses the model and says why: the one the caller names or an operator's override, then by metascore, in turn or in
+ * the configured order, and the primary as a last resort. Every candidate appears with what speaks against it.
+ */
+export function selectModel(question: CandidateQuestion, tools: SelectionTools): Choice {
+  const { settings, pinned } = question
+  const complexity = complexityOf(question.request)
+  const primary = pinned ?? configuredModels(settings)[0] ?? ''
+  const candidates = listCandidates(question, tools)
+  const isScored = pinned === undefined && settings.routing.mode === 'metascore'
+  const scores = isScored ? scoreAll(candidates, complexity, settings, tools) : new Map<string, ModelScore>()
+  for (const one of candidates) {
+    const score = scores.get(one.model)
+    if (score) one.metascore = round(score.metascore)
+  }
+  const { strategy, order } = decide(question, candidates, scores, complexity, tools)
+  const selected = order[0] ?? primary
+  const score = scores.get(selected)
+  return {
+    order,
+    selection: {
+      selected_model: selected,
+      strategy,
+      primary_model: primary,
+      override_model: settings.override,
+      complexity_score: round(complexity),
+      candidates,
+      metascore_breakdown: score
+        ? Object.fromEntries(Object.entries(score).map(([name, value]) => [name, round(value)]))
+        : null,
+    },
+  }
+}
+
+function decide(
+  question: CandidateQuestion,
+  candidates: Candidate[],
+  scores: Map<string, ModelScore>,
+  complexity: number,
+  tools: SelectionTools,
+): Decision {
+  const usable = candidates.filter((one) => one.usable)
+  const order = usable.map(({ model }) => model)
+  const [first] = usable
+  if (!first) return { strategy: 'last_resort_primary', order }
+  if (first.source === 'override') return { strategy: 'override_usable', order }
+  if (first.source === 'pinned') return { strategy: 'pinned', order }
+  if (question.pinned !== undefined) return inOrder(candidates, order)
+  if (question.settings.routing.mode === 'metascore') return byMetascore(question, order, scores, complexity, tools)
+  if (question.settings.routing.mode === 'round_robin') {
+    const turn = tools.nextTurn() % order.length
+    return { strategy: `round_robin_${turn}`, order: [...order.slice(turn), ...order.slice(0, turn)] }
+  }
+  return inOrder(candidates, order)
+}
+
+function inOrder(candidates: Candidate[], order: string[]): Decision {
+  const ordered = candidates.filter(({ source }) => source !== 'override')
+  const index = ordered.findIndex(({ model }) => model === order[0])
+  return { strategy: index === 0 ? 'primary_usable' : `fallback_usable_${index}`, order }
+}
+
+function byMetascore(
+  question: CandidateQuestion,
+  usable: string[],
+  scores: Map<string, ModelScore>,
+  complexity: number,
+  tools: SelectionTools,
+): Decision {
+  const { canary_model: canary, canary_fraction: fraction, cost_aware: costAware } = question.settings.routing
+  const scoreOf = (model: string) => scores.get(model)?.metascore ?? 0
+  const order = usable.toSorted((left, right) => scoreOf(right) - scoreOf(left))
+  const score = `metascore_${scoreOf(order[0] ?? '').toFixed(3)}_c${complexity.toFixed(2)}`
+  const suffixes = (costAware ? '_cost' : '') + (localBias(tools.quality) === 0 ? '' : '_esc')
+  const isCanary =
+    canary !== null &&
+    tools.random() < fraction &&
+    judgeCandidate(canary, 'metascore_candidate', question, tools).usable
+  if (!isCanary) return { strategy: score + suffixes, order }
+  return { strategy: `${score}${suffixes}_canary`, order: [canary, ...order.filter((model) => model !== canary)] }
+}
+
+function scoreAll(
+  candidates: Candidate[],
+  complexity: number,
+  settings: InferenceSettings,
+  { capacity, quality }: SelectionTools,
+): Map<string, ModelScore> {
+  return new Map(
+    candidates.map(({ model, breaker_blocked: blocked }) => [
+      model,
+      scoreModel(model, { settings, capacity, quality, complexity, blocked }),
+    ]),
+  )
+}
+
+function round(value: number): number {
+  return Math.round(value * 1e6) / 1e6
+}

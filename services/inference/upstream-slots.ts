@@ -1,0 +1,45 @@
+import { RuntimeError } from '#sdk/errors.ts'
+
+/** How many calls to providers may be under way at once, and how many may wait for their turn. */
+export const maxConcurrentCalls = 256
+export const maxWaitingCalls = 1_024
+
+/** A bounded number of places; who finds none waits in line. */
+export function upstreamSlots(limit = maxConcurrentCalls, maxWaiting = maxWaitingCalls) {
+  let taken = 0
+  const waiting = new Set<() => void>()
+
+  function release() {
+    const [next] = waiting
+    if (next) next()
+    else taken -= 1
+  }
+
+  return {
+    /** Settles with the function that gives the place back. */
+    async take(signal: AbortSignal): Promise<() => void> {
+      signal.throwIfAborted()
+      if (taken < limit) {
+        taken += 1
+        return release
+      }
+      if (waiting.size >= maxWaiting) throw new RuntimeError('unavailable', 'Too many model calls are waiting')
+      await new Promise<void>((resolve, reject) => {
+        const onAbort = () => {
+          waiting.delete(wake)
+          reject(signal.reason)
+        }
+        const wake = () => {
+          waiting.delete(wake)
+          signal.removeEventListener('abort', onAbort)
+          resolve()
+        }
+        waiting.add(wake)
+        signal.addEventListener('abort', onAbort, { once: true })
+      })
+      return release
+    },
+  }
+}
+
+export type UpstreamSlots = ReturnType<typeof upstreamSlots>
