@@ -1,6 +1,7 @@
 import type { WebSocket } from 'ws'
 
 export interface SocketLimits {
+  maxSockets: number
   /** What may wait for one reader, in bytes. */
   maxBufferedBytes: number
   /** How long a reader may take nothing while something waits. */
@@ -11,6 +12,7 @@ export interface SocketLimits {
 }
 
 export const socketLimits: SocketLimits = {
+  maxSockets: 1_000,
   maxBufferedBytes: 4 * 1024 * 1024,
   maxStallMs: 10_000,
   pingEveryMs: 20_000,
@@ -18,7 +20,7 @@ export const socketLimits: SocketLimits = {
 }
 
 const maxMissedPings = 2
-/** Below this many waiting bytes a replay goes on. */
+/** With more bytes than this waiting, a replay waits too. */
 const drainedBytes = 256 * 1024
 
 /** The writing side of one WebSocket: bounded, and cut off when its reader does not keep up. */
@@ -49,6 +51,11 @@ export class SocketConnection {
     return !this.#closing
   }
 
+  /** Enough waits for now: whoever has more should wait for `drained`. */
+  get isFull(): boolean {
+    return !this.#closing && this.socket.bufferedAmount > drainedBytes
+  }
+
   /** A Buffer is sent without a copy, so that all readers of an event share it. */
   send(frame: string | Buffer): void {
     if (this.#closing) return
@@ -63,7 +70,7 @@ export class SocketConnection {
 
   /** Settles when there is room for more, or the connection is closing. */
   async drained(): Promise<void> {
-    while (!this.#closing && this.socket.bufferedAmount > drainedBytes) {
+    while (this.isFull) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
   }

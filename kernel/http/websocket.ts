@@ -17,7 +17,6 @@ import type { Tickets } from './tickets.ts'
 import { type Topic, TopicHub } from './topics.ts'
 
 const socketPath = '/ws'
-const maxSockets = 1_000
 /** A message may arrive in fragments up to here; what is longer than a client text ends the connection anyhow. */
 const maxPayloadBytes = 64 * 1024
 const maxClientTextBytes = 4_096
@@ -91,7 +90,7 @@ export function createEventSockets(options: EventSocketsOptions): EventSockets {
     const hasTicket = typeof query.ticket === 'string' && tickets.redeem(query.ticket)
     gate.admit(request, { isPublic: false, isCounted: true, hasTicket })
     if (pathOf(request) !== socketPath) throw new RuntimeError('not_found', 'not found')
-    if (connections.size >= maxSockets) {
+    if (connections.size >= limits.maxSockets) {
       throw new RuntimeError('unavailable', 'too many WebSocket connections', { retry_after_seconds: fullRetrySeconds })
     }
     return resumeOf(query)
@@ -148,8 +147,8 @@ export function createEventSockets(options: EventSocketsOptions): EventSockets {
       for (const { seq, text } of events) {
         connection.send(text)
         cursor = seq
+        if (connection.isFull) await connection.drained()
       }
-      await connection.drained()
     }
   }
 
