@@ -15,6 +15,8 @@ export interface Method<
   readonly timeoutMs: number
   /** `safe`: may be sent again to a new process when the first one died before it answered. */
   readonly retry: 'safe' | 'never'
+  /** Chunks that may reach the caller twice: after these alone, a `safe` call is still sent again. */
+  repeatable?(chunk: z.output<C>): boolean
 }
 
 export interface ServiceContract<M extends Record<string, Method> = Record<string, Method>> {

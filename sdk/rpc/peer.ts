@@ -71,6 +71,11 @@ export class Peer {
     return this.#outgoing.size
   }
 
+  /** The channel is gone: nothing more will be answered. */
+  get isClosed(): boolean {
+    return this.#closed !== undefined
+  }
+
   get bufferedBytes(): number {
     return this.#channel.bufferedBytes
   }

@@ -247,6 +247,7 @@ export const inferenceService = service('inference', {
     result: inferenceResult,
     timeoutMs: 600_000,
     retry: 'safe',
+    repeatable: (chunk) => chunk.type === 'selected',
   }),
   /** New settings take effect with the next call; breakers and counts live on. */
   configure: method({ params: inferenceSettings, result: z.null(), timeoutMs: 5_000, retry: 'safe' }),

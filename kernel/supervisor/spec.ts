@@ -1,0 +1,49 @@
+import type { ServiceContract, ServiceHandlers } from '#sdk/service.ts'
+
+/** A child as data: what to start, what it may ask of the kernel, and how much patience there is with it. */
+export interface ServiceSpec<S extends ServiceContract = ServiceContract, K extends ServiceContract = ServiceContract> {
+  contract: S
+  entry: URL
+  /** What the kernel answers on this child's channel, and on no other. */
+  kernel: { contract: K; handlers: ServiceHandlers<K> }
+  /** `lazy`: started by the first call. */
+  start: 'eager' | 'lazy'
+  nodeFlags: readonly string[]
+  env: Readonly<Record<string, string>>
+  /** From spawn to the first answered ping; the first start of a service gets `firstReadyMs`. */
+  readyMs: number
+  firstReadyMs: number
+  heartbeat: { everyMs: number; misses: number }
+  /** How long a replaced process may take to finish its calls. */
+  drainMs: number
+  /** More crashes than this, in either window, and the service is down. */
+  budget: { crashes: number; withinMs: number; longCrashes: number; longWithinMs: number }
+  /** How often a service that is down is tried again. */
+  probeMs: number
+  memoryBytes: number
+  queue: { max: number; waitMs: number }
+}
+
+const mebibyte = 1024 * 1024
+
+/** The patience of most services; `numbers` that differ are given with the spec. */
+const defaults = {
+  start: 'eager',
+  nodeFlags: [],
+  env: {},
+  readyMs: 5_000,
+  firstReadyMs: 15_000,
+  heartbeat: { everyMs: 1_000, misses: 3 },
+  drainMs: 30_000,
+  budget: { crashes: 5, withinMs: 30_000, longCrashes: 10, longWithinMs: 300_000 },
+  probeMs: 60_000,
+  memoryBytes: 512 * mebibyte,
+  queue: { max: 256, waitMs: 5_000 },
+} as const
+
+type Given<S extends ServiceContract, K extends ServiceContract> = Pick<ServiceSpec<S, K>, 'contract' | 'entry' | 'kernel'> &
+  Partial<ServiceSpec<S, K>>
+
+export function serviceSpec<S extends ServiceContract, K extends ServiceContract>(given: Given<S, K>): ServiceSpec<S, K> {
+  return { ...defaults, ...given }
+}

@@ -1,0 +1,58 @@
+import type { Logger } from 'pino'
+import type { ServiceStatus } from '#sdk/contracts/services.ts'
+import { RuntimeError } from '#sdk/errors.ts'
+import type { CallOptions, Client, ServiceContract } from '#sdk/service.ts'
+import { sweepOrphans } from './orphans.ts'
+import type { ServiceSpec } from './spec.ts'
+import { SupervisedService } from './supervised-service.ts'
+
+export interface SupervisorOptions {
+  specs: readonly ServiceSpec[]
+  /** Where children are remembered for the next kernel. */
+  runDir: string
+  log: Logger
+  /** A line that a child wrote. */
+  onLog: (service: string, line: string) => void
+  onStateChange: (status: ServiceStatus) => void
+}
+
+export interface Supervisor {
+  /** A client that outlives the processes behind it. */
+  client<S extends ServiceContract>(contract: S): Client<S>
+  status(): ServiceStatus[]
+  /** Settles once the new process has taken over. `not_found` for a name that is no service. */
+  restart(name: string): Promise<void>
+  /** Lets calls under way finish within `drainMs`; no process is left afterwards. */
+  close(drainMs: number): Promise<void>
+}
+
+/** Ends what an earlier kernel left behind, then starts the eager services. */
+export function startSupervisor({ specs, runDir, log, onLog, onStateChange }: SupervisorOptions): Supervisor {
+  for (const name of sweepOrphans(runDir)) log.warn({ service: name }, 'ended a process that an earlier kernel left behind')
+  const services = new Map(
+    specs.map((spec) => [spec.contract.name, new SupervisedService(spec, { runDir, log, onLog, onStateChange })]),
+  )
+  for (const service of services.values()) if (service.spec.start === 'eager') service.start()
+
+  function load(name: string): SupervisedService {
+    const service = services.get(name)
+    if (!service) throw new RuntimeError('not_found', `service '${name}' not found`)
+    return service
+  }
+
+  return {
+    client<S extends ServiceContract>(contract: S) {
+      const service = load(contract.name)
+      const entries = Object.entries(contract.methods).map(([name, declared]) => [
+        name,
+        (params: unknown, options?: CallOptions) => service.call(name, declared, params, options),
+      ])
+      return Object.fromEntries(entries) as Client<S>
+    },
+    status: () => [...services.values()].map((service) => service.status()),
+    restart: async (name) => load(name).restart(),
+    async close(drainMs) {
+      await Promise.all([...services.values()].map((service) => service.close(drainMs)))
+    },
+  }
+}
