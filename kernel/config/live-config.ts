@@ -23,7 +23,7 @@ export interface LiveConfig {
   /** What runs: deferred values are those of the start. */
   current(): Config
   /** What the next start would use, without its secrets: the body of `GET /api/config`. */
-  view(): Table
+  redacted(): Table
   warnings(): string[]
   /** Where the value at a dotted path comes from. */
   origin(path: string): ConfigSource
@@ -76,7 +76,7 @@ class LayeredConfig implements LiveConfig {
     return this.#running
   }
 
-  view(): Table {
+  redacted(): Table {
     const keys = createProviderKeys(this.#secrets ?? { get: () => undefined }, this.#env)
     return redactedConfig(this.#stored.config, (name, provider) => keys.resolve(name, provider))
   }
@@ -157,7 +157,7 @@ class LayeredConfig implements LiveConfig {
 
   async #applyPatch({ values, ignoredKeys, providerKeys }: CleanPatch): Promise<ConfigUpdate> {
     const disk = this.#readLayers()
-    const patched = applyPatch(values, disk, this.view())
+    const patched = applyPatch(values, disk, this.redacted())
     const newKeys = this.#changedKeys(providerKeys)
     const layers = withPatch(disk, patched)
     const next = this.#effective(layers, new Set([...newKeys.keys()].filter((name) => newKeys.get(name) !== null)))

@@ -50,7 +50,7 @@ test('the body of GET, sent back, changes nothing', async () => {
   const home = tempHome(userFile)
   const config = openConfig(home, { KEEL_API_KEY: 'an-environment-key' })
   const before = bytesOf(home)
-  const body = JSON.parse(JSON.stringify(config.view()))
+  const body = JSON.parse(JSON.stringify(config.redacted()))
   expect(JSON.stringify(body)).not.toMatch(
     /whatsapp-secret|verify-me|file-key|header-secret|rpc-pass|an-environment-key/,
   )
@@ -72,7 +72,7 @@ test('the body of GET, sent back, changes nothing', async () => {
 test('one changed value in a whole body changes that value alone', async () => {
   const home = tempHome(userFile)
   const config = openConfig(home, {})
-  const body = structuredClone(config.view()) as { agent: { name: string } }
+  const body = structuredClone(config.redacted()) as { agent: { name: string } }
   body.agent.name = 'Grace'
   const changes: string[][] = []
   config.onChange((changed) => void changes.push(changed))
@@ -161,10 +161,10 @@ test('what needs a restart keeps its running value, and is listed only when it c
   })
   expect(result.deferred_apply.sort()).toEqual(['server.port', 'wallet.rpc_url'])
   expect(config.current().server).toMatchObject({ port: 18_789, rate_limit_requests: 700 })
-  expect(config.view().server).toMatchObject({ port: 4_000 })
+  expect(config.redacted().server).toMatchObject({ port: 4_000 })
   expect(config.status()).toMatchObject({ pending_restart: true, deferred_apply: ['server.port', 'wallet.rpc_url'] })
   expect((await config.put({ agent: { name: 'X' } })).deferred_apply).toEqual([])
-  expect((await config.put(structuredClone(config.view()))).updated).toBe(false)
+  expect((await config.put(structuredClone(config.redacted()))).updated).toBe(false)
   await config.put({ server: { port: 18_789 }, wallet: { rpc_url: 'https://mainnet.base.org' } })
   expect(config.status()).toMatchObject({ pending_restart: false, deferred_apply: [] })
 })
@@ -209,7 +209,7 @@ test("a provider's key goes to the sealed store and never into a file", async ()
   expect(secrets.get('openai_api_key')).toBe('sk-super-secret')
   expect(heard[0]).toContain('providers.openai.api_key')
   expect(bytesOf(home)).not.toContain('super-secret')
-  expect((config.view().providers as Record<string, unknown>).openai).toMatchObject({
+  expect((config.redacted().providers as Record<string, unknown>).openai).toMatchObject({
     _key_status: 'configured',
     _key_source: 'keystore',
     _provider_name: 'openai',
@@ -241,7 +241,7 @@ test('the API key rotates at once and is never shown', async () => {
   expect(first).toMatch(/^keel_[\w-]{43}$/)
   await config.put({ server: { api_key: 'my-own-key-0123456789' } })
   expect(currentApiKey(home, config.current())).toBe('my-own-key-0123456789')
-  expect(JSON.stringify(config.view())).not.toContain('my-own-key')
+  expect(JSON.stringify(config.redacted())).not.toContain('my-own-key')
   await config.put({ server: { api_key: '***', rate_limit_requests: 900 } })
   expect(currentApiKey(home, config.current())).toBe('my-own-key-0123456789')
   await config.put({ server: { api_key: null } })

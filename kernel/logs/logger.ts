@@ -1,0 +1,152 @@
+import { join } from 'node:path'
+import { type Logger, pino } from 'pino'
+import { type PrettyOptions, prettyFactory } from 'pino-pretty'
+import roll, { type RollingFile } from 'pino-roll'
+import type { LogLevel } from '#sdk/contracts/logs.ts'
+import { LiveLogFeed, type LogFeed } from './log-feed.ts'
+import { pruneLogs } from './prune-logs.ts'
+import { redactLine } from './redact-line.ts'
+import { terminalLine } from './terminal-text.ts'
+
+export type { LogFeed } from './log-feed.ts'
+
+/** Where lines go besides the files. */
+export type LogTerminal = Pick<NodeJS.WriteStream, 'write' | 'isTTY' | 'on'>
+
+export interface LogOptions {
+  /** The folder of the log files; null keeps none. */
+  dir: string | null
+  level: LogLevel
+  maxDays: number
+  /** stderr unless told; null writes to the files alone. */
+  terminal?: LogTerminal | null
+  env?: NodeJS.ProcessEnv
+}
+
+export interface KeelLog {
+  log: Logger
+  feed: LogFeed
+  setLevel(level: LogLevel): void
+  /** Resolves when every line so far is in the file. */
+  flush(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Part of every log file's name: `keel.2025-01-31.1.log`. */
+export const logFilePrefix = 'keel.'
+
+const maxFileSize = '16m'
+/** However many days they cover. */
+const maxFiles = 64
+/** Bytes that may wait for the disk; beyond them lines are dropped rather than kept in memory. */
+const maxBufferedBytes = 4_194_304
+const pruneEveryMs = 6 * 3_600_000
+
+/** The kernel's log: one JSON line an entry, redacted, to stderr (readable on a terminal), to files, to followers. */
+export async function openLog({ dir, level, maxDays, env = process.env, ...options }: LogOptions): Promise<KeelLog> {
+  const terminal = options.terminal === undefined ? terminalOf(env) : options.terminal
+  const toTerminal = terminal ? terminalWriter(terminal, env) : () => {}
+  const file = dir === null ? undefined : await openFile(dir, toTerminal)
+  const feed = new LiveLogFeed()
+  const log = pino(
+    {
+      level,
+      base: null,
+      mixin: (fields, _level, logger) =>
+        'target' in fields || 'target' in logger.bindings() ? {} : { target: 'kernel' },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      hooks: { streamWrite: redactLine },
+    },
+    {
+      write(line: string) {
+        file?.write(line)
+        toTerminal(line)
+        feed.publish(line)
+      },
+    },
+  )
+  const prune = () => {
+    if (dir !== null) pruneLogs(dir, maxDays).catch((err) => log.warn({ err }, 'old log files could not be deleted'))
+  }
+  prune()
+  const pruning = setInterval(prune, pruneEveryMs).unref()
+
+  return {
+    log,
+    feed,
+    setLevel(next) {
+      log.level = next
+    },
+    flush: () => (file ? flush(file) : Promise.resolve()),
+    async close() {
+      clearInterval(pruning)
+      feed.close()
+      if (!file) return
+      const closed = new Promise<void>((resolve) => file.once('close', () => resolve()))
+      file.end()
+      await closed
+    },
+  }
+}
+
+async function openFile(dir: string, toTerminal: (line: string) => void): Promise<RollingFile> {
+  const file = await roll({
+    file: join(dir, 'keel'),
+    extension: '.log',
+    frequency: 'daily',
+    dateFormat: 'yyyy-MM-dd',
+    size: maxFileSize,
+    limit: { count: maxFiles, removeOtherLogFiles: true },
+    mode: 0o600,
+    // Every line is written at once; at 0 the stream's `flush` would not wait for the disk.
+    minLength: 1,
+    maxLength: maxBufferedBytes,
+  })
+  // Without a listener a full disk would end the kernel.
+  file.on('error', (error: Error) => {
+    const line = {
+      level: 'error',
+      time: new Date().toISOString(),
+      target: 'logs',
+      msg: `A log file failed: ${error.message}`,
+    }
+    toTerminal(`${JSON.stringify(line)}\n`)
+  })
+  return file
+}
+
+function flush(file: RollingFile): Promise<void> {
+  return new Promise((resolve, reject) => file.flush((error) => (error ? reject(error) : resolve())))
+}
+
+/** A detached kernel has nobody who reads its stderr; that file then holds only what could not be logged. */
+function terminalOf(env: NodeJS.ProcessEnv): LogTerminal | null {
+  return env.KEEL_LOG_STDERR === 'off' ? null : process.stderr
+}
+
+function terminalWriter(terminal: LogTerminal, env: NodeJS.ProcessEnv): (line: string) => void {
+  let usable = true
+  // A pipe whose reader has gone away ends the writing, not the kernel.
+  terminal.on('error', () => {
+    usable = false
+  })
+  const format = terminal.isTTY ? readableFormat(env) : undefined
+  return (line) => {
+    if (usable) terminal.write(format ? format(line) : line)
+  }
+}
+
+function readableFormat(env: NodeJS.ProcessEnv): (line: string) => string {
+  const options: PrettyOptions = {
+    colorize: !env.NO_COLOR,
+    translateTime: 'SYS:HH:MM:ss',
+    ignore: 'pid,hostname,target',
+    messageFormat: (record, key) => {
+      const target = typeof record.target === 'string' && record.target !== 'kernel' ? `${record.target}: ` : ''
+      return terminalLine(`${target}${String(record[key] ?? '')}`)
+    },
+  }
+  const format: (line: string) => string = prettyFactory(options)
+  return format
+}
