@@ -66,8 +66,10 @@ export function sendProblem(
     log.error({ err: fault, request_id, method: request.method, path: pathOf(request), status }, 'request failed')
   }
   if (response.headersSent) {
-    if (!stream) response.destroy()
-    else if (style === 'anthropic') void stream.event('error', body)
+    if (!stream) {
+      // An answer that was begun and can not be finished must not look whole.
+      if (!response.writableEnded) response.destroy()
+    } else if (style === 'anthropic') void stream.event('error', body)
     else void stream.send(body)
     stream?.end()
     return

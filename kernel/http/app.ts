@@ -1,12 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import express from 'express'
 import type { Logger } from 'pino'
 import { newId } from '#sdk/ids.ts'
 import type { RouteTable } from '#sdk/route.ts'
 import { pathOf, sendProblem } from './answer.ts'
 import { errorStyleOfPath } from './error-styles.ts'
 import { securityHeaders } from './headers.ts'
-import { type Areas, type MountOptions, mount } from './mount.ts'
+import { type Areas, type MountOptions, mount, type RequestListener } from './mount.ts'
 import type { OriginPolicy } from './origin.ts'
 
 export interface AppOptions<T extends Record<string, RouteTable>, C> extends MountOptions<C> {
@@ -14,20 +13,15 @@ export interface AppOptions<T extends Record<string, RouteTable>, C> extends Mou
   origins: OriginPolicy
 }
 
-export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
-
 /** Everything between a parsed HTTP head and an answer. */
 export function createApp<T extends Record<string, RouteTable>, C>(options: AppOptions<T, C>): RequestListener {
   const { areas, origins, log } = options
-  const app = express()
-  app.disable('x-powered-by')
-  app.disable('etag')
-  app.enable('case sensitive routing')
-  app.enable('strict routing')
-  app.use(mount<T, C>(areas, options))
+  const serve = mount<T, C>(areas, options)
 
   return (request, response) => {
     for (const [name, value] of securityHeaders) response.setHeader(name, value)
+    // Without a listener, a handler that answers twice would end the process.
+    response.on('error', (error) => log.warn({ err: error, path: pathOf(request) }, 'an answer could not be written'))
     const requestId = newId()
     response.setHeader('x-request-id', requestId)
     if (log.isLevelEnabled('debug')) logAccess(request, response, log.child({ request_id: requestId }))
@@ -39,7 +33,7 @@ export function createApp<T extends Record<string, RouteTable>, C>(options: AppO
       sendProblem(request, response, thrown, { style: errorStyleOfPath(pathOf(request)), log })
       return
     }
-    app(request, response)
+    serve(request, response)
   }
 }
 

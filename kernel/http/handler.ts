@@ -17,7 +17,10 @@ export interface HandlerRequest<R extends Route = Route> {
 
 type Answer<R extends Route> = RouteResponse<R> | typeof answered
 
-/** Typed input in, the answer out. What it returns is sent as JSON, unless `reply` has answered already. */
+/**
+ * Typed input in, the answer out. What it returns is sent as JSON, and as it is on `text` routes; nothing is 204.
+ * It returns what `reply` gave it when that has answered already.
+ */
 export type Handler<R extends Route, C> = (request: HandlerRequest<R>, context: C) => Answer<R> | Promise<Answer<R>>
 
 /** A handler for every route of the table: a missing one does not compile. */

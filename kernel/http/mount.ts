@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parse as parseQuery } from 'node:querystring'
 import { type Request, type Response, Router } from 'express'
 import type { Logger } from 'pino'
@@ -42,11 +43,21 @@ interface MountedRoute<C> {
   isCounted: boolean
 }
 
+export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
+
+/**
+ * The router as it is called here: without an express application around it, whose change of the request's prototype
+ * costs more than the routing does.
+ */
+interface PlainRouter {
+  serve(request: IncomingMessage, response: ServerResponse, next: (thrown: unknown) => void): void
+}
+
 /** An express router over all areas. What no route takes is answered too: 405 on a known path, else 404. */
 export function mount<T extends Record<string, RouteTable>, C>(
   areas: Areas<T, C>,
   { context, gate, log, pending = new Set(), unlimited = new Set(), publicFile }: MountOptions<C>,
-): Router {
+): RequestListener {
   const router = Router({ caseSensitive: true, strict: true })
   const routes = mountedRoutes(areas, pending, unlimited)
 
@@ -75,6 +86,7 @@ export function mount<T extends Record<string, RouteTable>, C>(
     const answer = await handler({ params, query, body, caller, signal: hangUp.signal, headers, reply }, context)
     if (answer === answered || response.writableEnded) return
     if (reply.stream) reply.stream.end()
+    else if (options.kind === 'text' && typeof answer === 'string') reply.text(answer)
     else sendJson(response, answer)
   }
 
@@ -105,7 +117,9 @@ export function mount<T extends Record<string, RouteTable>, C>(
   router.use((thrown: unknown, request: Request, response: Response, _next: () => void) =>
     refuse(request, response, () => thrown),
   )
-  return router
+  const plain: PlainRouter = { serve: router }
+  return (request, response) =>
+    plain.serve(request, response, (thrown) => sendProblem(request, response, thrown, { style: 'standard', log }))
 }
 
 function unknownPath(path: string): RuntimeError {

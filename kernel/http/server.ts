@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES }
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { RuntimeError } from '#sdk/errors.ts'
-import type { RequestListener } from './app.ts'
+import type { RequestListener } from './mount.ts'
 import { rawJsonAnswer } from './raw-answer.ts'
 
 const maxHeaderBytes = 16 * 1024
@@ -26,6 +26,8 @@ export interface HttpServer {
   listen(target: ListenTarget): Promise<{ url: string; port: number }>
   /** The port listened on; 0 before that. */
   readonly port: number
+  /** The descriptor of the listening socket, for a successor to inherit; undefined where there is none. */
+  readonly descriptor: number | undefined
   /** Stops accepting (close the WebSockets first), lets running requests finish for at most `graceMs`, then ends every connection. */
   close(graceMs: number): Promise<void>
 }
@@ -40,6 +42,7 @@ export function createHttpServer({ handle, upgrade }: HttpServerOptions): HttpSe
   const sockets = new Set<Socket>()
   const answering = new WeakMap<Duplex, ServerResponse>()
   let closing = false
+  let port = 0
 
   const server = createServer(
     {
@@ -70,14 +73,13 @@ export function createHttpServer({ handle, upgrade }: HttpServerOptions): HttpSe
     else socket.end(answerFor(error))
   })
 
-  function port(): number {
-    const address = server.address()
-    return typeof address === 'object' && address !== null ? address.port : 0
-  }
-
   return {
     get port() {
-      return port()
+      return port
+    },
+
+    get descriptor() {
+      return descriptorOf(server)
     },
 
     async listen(target) {
@@ -92,8 +94,9 @@ export function createHttpServer({ handle, upgrade }: HttpServerOptions): HttpSe
       const address = server.address()
       if (typeof address !== 'object' || address === null)
         throw new RuntimeError('internal', 'The server has no address')
+      port = address.port
       const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
-      return { url: `http://${host}:${address.port}`, port: address.port }
+      return { url: `http://${host}:${port}`, port }
     },
 
     async close(graceMs) {
@@ -109,6 +112,13 @@ export function createHttpServer({ handle, upgrade }: HttpServerOptions): HttpSe
       clearTimeout(deadline)
     },
   }
+}
+
+/** Node keeps the descriptor on an inner handle, and has no other way to it. */
+function descriptorOf(server: object): number | undefined {
+  const handle: unknown = '_handle' in server ? server._handle : undefined
+  const isHandle = typeof handle === 'object' && handle !== null && 'fd' in handle
+  return isHandle && typeof handle.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined
 }
 
 function answerFor({ code }: NodeJS.ErrnoException): string {

@@ -55,6 +55,8 @@ const things = {
     response: z.object({ model: z.string() }),
   }),
   getModels: get('/anthropic/v1/models', { summary: 'Models', errors: 'anthropic', response: z.object({}) }),
+  answerTwice: get('/api/twice', { summary: 'A mistake', kind: 'text', response: z.string() }),
+  getWords: get('/api/words', { summary: 'Words', kind: 'text', response: z.string() }),
   getText: get('/metrics', { summary: 'Metrics', kind: 'text', response: z.string() }),
 }
 
@@ -96,6 +98,11 @@ beforeAll(async () => {
           getModels: () => {
             throw new RuntimeError('unavailable', 'inference is starting', { retry_after_seconds: 2 })
           },
+          answerTwice: ({ reply }) => {
+            reply.text('once')
+            return reply.text('twice')
+          },
+          getWords: () => 'plain words',
           getText: ({ reply }) => reply.text('up 1\n', 'text/plain; version=0.0.4'),
         },
       },
@@ -168,6 +175,10 @@ describe('routing', () => {
       status: 200,
       text: 'up 1\n',
       headers: { 'content-type': 'text/plain; version=0.0.4' },
+    })
+    expect(await ask({ path: '/api/words' })).toMatchObject({
+      text: 'plain words',
+      headers: { 'content-type': 'text/plain; charset=utf-8' },
     })
     const file = await send(kernel.port, { path: '/assets/app.js' })
     expect(file).toMatchObject({ status: 200, text: '1', headers: { etag: '"1"' } })
@@ -409,6 +420,11 @@ describe('errors', () => {
       { path: 'name', message: 'must be a string' },
       { path: 'grade', message: 'must be a number' },
     ])
+  })
+
+  test('a handler that answers twice does not end the process', async () => {
+    expect(await ask({ path: '/api/twice' })).toMatchObject({ status: 200, text: 'once' })
+    expect(await ask({ path: '/api/health' })).toMatchObject({ status: 200 })
   })
 
   test('OpenAI clients get their envelope everywhere below /v1', async () => {

@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { text as readText } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
@@ -201,6 +203,22 @@ describe('the server', () => {
     const startedAt = performance.now()
     await kernel.server.close(10_000)
     expect(performance.now() - startedAt).toBeLessThan(2_000)
+  })
+
+  test('a successor inherits the listening socket, and no connection is refused', async () => {
+    const { descriptor } = kernel.server
+    if (descriptor === undefined) throw new Error('a listening server has a descriptor')
+    const child = spawn(process.execPath, ['test/support/http-inherit.ts'], {
+      stdio: ['pipe', 'pipe', 'inherit', descriptor],
+    })
+    const ended = once(child, 'exit')
+    const [line] = (await once(child.stdout as Readable, 'data')) as [Buffer]
+    expect(Number(line.toString())).toBe(kernel.port)
+    const closed = kernel.server.close(1_000)
+    for (let i = 0; i < 20; i++) expect(await send(kernel.port, {})).toMatchObject({ text: 'successor' })
+    await closed
+    child.stdin?.end()
+    expect(await ended).toEqual([0, null])
   })
 
   test('a taken port is said in one sentence with the exit code', async () => {
