@@ -7,7 +7,8 @@ import { countActiveSessions } from '#kernel/store/sessions.ts'
 import { lastTurnAt } from '#kernel/store/turns.ts'
 import { acceptTurn, type NewMessage } from '#kernel/turns/accept-turn.ts'
 import { answerOf } from '#kernel/turns/answer.ts'
-import { answerCommand, findCommand } from '#kernel/turns/answer-command.ts'
+import { parseCommand } from '#kernel/policy/commands.ts'
+import { answerCommand } from '#kernel/turns/answer-command.ts'
 import type { TurnEvent } from '#kernel/turns/live-turn.ts'
 import type { AgentAnswer, AgentMessage, AgentStreamEvent, agentRoutes } from '#sdk/contracts/agent.ts'
 
@@ -67,7 +68,7 @@ export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
 
   async sendMessage({ body, signal }, context) {
     const message = newMessage(body, context, false)
-    const command = findCommand(message.content)
+    const command = parseCommand(message.content)
     if (command) return answerCommand(command, message, context)
     const accepted = acceptTurn(message, { ...context, config: context.config.current() })
     const hangUp = () => accepted.live.cancel('The caller hung up')
@@ -82,7 +83,7 @@ export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
 
   async streamMessage({ body, signal, reply }, context) {
     const message = newMessage(body, context, true)
-    const command = findCommand(message.content)
+    const command = parseCommand(message.content)
     const expected = context.inferenceView.latest()?.current_model ?? context.config.current().models.primary
     if (command) {
       const answer = await answerCommand(command, message, context)

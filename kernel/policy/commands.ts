@@ -1,0 +1,51 @@
+import type { Authority } from '#sdk/services/agent.ts'
+import { authorityOrder } from './authority.ts'
+
+export type Command =
+  | { name: 'help' | 'status' | 'models' | 'retry' | 'new' | 'stop' }
+  | { name: 'model'; action: 'show' | 'reset' }
+  | { name: 'model'; action: 'set'; model: string }
+  | { name: 'breaker'; action: 'show' }
+  | { name: 'breaker'; action: 'reset'; provider: string | null }
+
+const pattern = /^\/([a-z]+)(?:@\S+)?(?:\s+(.*))?$/is
+
+/** The command that a message is, or null: any other message, also one with a slash, is for the model. */
+export function parseCommand(text: string): Command | null {
+  const match = pattern.exec(text.trim())
+  const [name, rest = ''] = [match?.[1]?.toLowerCase(), match?.[2]?.trim()]
+  switch (name) {
+    case 'help':
+    case 'status':
+    case 'models':
+    case 'retry':
+    case 'new':
+    case 'stop':
+      return rest === '' ? { name } : null
+    case 'model':
+      if (rest === '') return { name, action: 'show' }
+      return /^(reset|clear)$/i.test(rest) ? { name, action: 'reset' } : { name, action: 'set', model: rest }
+    case 'breaker': {
+      if (rest === '') return { name, action: 'show' }
+      const reset = /^reset(?:\s+(\S+))?$/i.exec(rest)
+      return reset ? { name, action: 'reset', provider: reset[1] ?? null } : null
+    }
+    default:
+      return null
+  }
+}
+
+/** The least authority for a command. */
+export function requiredAuthority(command: Command): Authority {
+  if (command.name === 'status') return 'Peer'
+  if (command.name === 'model' && command.action !== 'show') return 'Creator'
+  if (command.name === 'breaker' && command.action === 'reset') return 'Creator'
+  return 'External'
+}
+
+/** What a sender without that authority is told, or null where it suffices. */
+export function refusalOf(command: Command, authority: Authority): string | null {
+  const required = requiredAuthority(command)
+  const suffices = authorityOrder.indexOf(authority) >= authorityOrder.indexOf(required)
+  return suffices ? null : `/${command.name} requires ${required} authority.`
+}
