@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { InferenceChunk, InferenceRequest, InferenceResult, InferenceSettings } from '#sdk/services/inference.ts'
 import { type AttemptInput, type AttemptResult, attemptModel, timeoutFailure } from './attempt.ts'
-import { failureTable, UpstreamFailure } from './failure.ts'
+import { failureTable, UpstreamFailure, withoutKey } from './failure.ts'
 import { providerOf, splitModel } from './model-names.ts'
 import type { Router } from './router.ts'
 import { type Choice, selectModel } from './select-model.ts'
@@ -70,7 +70,7 @@ export async function callModels(router: Router, input: CallInput): Promise<Infe
         failures.push({ model, category: outcome.category })
         if (outcome.category === 'breaker') continue
         router.log.warn(
-          { model, category: outcome.category, detail: redactKey(outcome.message, provider.api_key) },
+          { model, category: outcome.category, detail: withoutKey(outcome.message, provider.api_key) },
           'a model failed',
         )
         if (hasEmitted) throw upstreamError(outcome, failures, true)
@@ -168,8 +168,4 @@ function toResult(
     quality_score: quality,
     failures,
   }
-}
-
-function redactKey(text: string, key: string | null): string {
-  return key ? text.replaceAll(key, '***') : text
 }

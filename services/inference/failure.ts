@@ -143,3 +143,10 @@ function parseRetryAfter(
 export function logLine(text: string): string {
   return (redactText(text).split(/[\r\n]/, 1)[0] ?? '').slice(0, maxLogLineChars)
 }
+
+/** The text without the key, as it is or as it stands in an address. */
+export function withoutKey(text: string, key: string | null): string {
+  if (!key) return text
+  const inAddress = new URLSearchParams({ key }).toString().slice('key='.length)
+  return [key, inAddress, encodeURIComponent(key)].reduce((rest, form) => rest.replaceAll(form, '***'), text)
+}

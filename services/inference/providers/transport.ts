@@ -63,6 +63,8 @@ async function open(
 ): Promise<UpstreamResponse> {
   const response = await request(url, { ...options, dispatcher: agent, signal: watch.signal })
   const { statusCode, headers, body } = response
+  // Whoever reads the body hears of its errors; one that is given up half read tells them to nobody.
+  body.on('error', () => {})
   if (statusCode < 200 || statusCode >= 300) {
     throw failureOfStatus(statusCode, errorWords(await readError(body)), headers)
   }

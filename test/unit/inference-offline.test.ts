@@ -1,0 +1,102 @@
+import { expect, test } from 'vitest'
+import type { ModelMessage, ToolDefinition } from '#sdk/messages.ts'
+import { answerCollector } from '../../services/inference/answer.ts'
+import { offlineProvider as settings } from '../../services/inference/model-names.ts'
+import { offlineProvider } from '../../services/inference/providers/offline.ts'
+import { requestWith } from '../support/inference-service.ts'
+
+function tool(name: string, ...properties: string[]): ToolDefinition {
+  return {
+    name,
+    description: '',
+    parameters: { type: 'object', properties: Object.fromEntries(properties.map((key) => [key, {}])) },
+  }
+}
+
+const tools = [
+  tool('remember', 'content'),
+  tool('recall', 'query'),
+  tool('schedule_reminder', 'when', 'text'),
+  tool('load_skill', 'name'),
+  tool('read_file', 'path'),
+  tool('write_file', 'path', 'content'),
+  tool('list_directory', 'path'),
+  tool('search_files', 'query'),
+  tool('http_get', 'url'),
+  tool('echo', 'message'),
+]
+
+async function say(text: string, offered = tools, messages: ModelMessage[] = [{ role: 'user', content: text }]) {
+  const request = requestWith({ messages, tools: offered })
+  const collect = answerCollector(request)
+  let deltas = 0
+  for await (const delta of offlineProvider({
+    settings,
+    model: 'offline',
+    request,
+    signal: new AbortController().signal,
+  })) {
+    collect.add(delta)
+    deltas += 1
+  }
+  return { ...collect.finish(), deltas }
+}
+
+test.each([
+  ['/remember I like tea', 'remember', { content: 'I like tea' }],
+  ['/recall tea?', 'recall', { query: 'tea?' }],
+  ['/remind 10m stand up', 'schedule_reminder', { when: '10m', text: 'stand up' }],
+  ['/remind in 10 minutes stand up', 'schedule_reminder', { when: 'in 10 minutes', text: 'stand up' }],
+  ['/remind tomorrow at 9:00 stand up', 'schedule_reminder', { when: 'tomorrow at 9:00', text: 'stand up' }],
+  ['/remind "next week" stand up', 'schedule_reminder', { when: 'next week', text: 'stand up' }],
+  ['/skill notes', 'load_skill', { name: 'notes' }],
+  ['/read a/b.txt', 'read_file', { path: 'a/b.txt' }],
+  ['/write "a b.txt" two\nlines', 'write_file', { path: 'a b.txt', content: 'two\nlines' }],
+  ['/list', 'list_directory', {}],
+  ['/list src', 'list_directory', { path: 'src' }],
+  ['/search needle', 'search_files', { query: 'needle' }],
+  ['/fetch https://example.org', 'http_get', { url: 'https://example.org' }],
+  ['/ECHO hello there', 'echo', { message: 'hello there' }],
+])('%s calls %s', async (text, name, input) => {
+  const answer = await say(text)
+  expect(answer).toMatchObject({ text: '', finish_reason: 'tool_calls', tool_calls: [{ name }] })
+  expect(JSON.parse(answer.tool_calls[0]?.arguments ?? '')).toEqual(input)
+})
+
+test('a tool that is not offered is said to be missing', async () => {
+  expect((await say('/remember this', [])).text).toContain('The tool remember is not available here')
+})
+
+test.each(['/remember', '/write only-a-path', '/remind 10m'])(
+  '%s lacks something, and its usage is told',
+  async (text) => {
+    expect((await say(text)).text).toMatch(/^Usage: \//)
+  },
+)
+
+test('says what it is and how to get a real model, word by word', async () => {
+  const { text, deltas } = await say('Tell me a story')
+  expect(text).toContain('no language model')
+  for (const way of ['keel provider add', 'PUT /api/providers/', 'keel.toml']) expect(text).toContain(way)
+  expect(deltas).toBeGreaterThan(20)
+})
+
+test.each(['help', '/help', 'What can you do?'])('%s lists the commands that can run here', async (text) => {
+  const answer = (await say(text, [tool('echo', 'message')])).text
+  expect(answer).toContain('/echo TEXT')
+  expect(answer).not.toContain('/fetch')
+})
+
+test('an unknown command is said to be unknown', async () => {
+  expect((await say('/dance')).text).toContain('I do not know the command /dance')
+})
+
+test('tells what the tools have said', async () => {
+  const answer = await say('', tools, [
+    { role: 'user', content: '/echo hi' },
+    { role: 'assistant', content: '', tool_calls: [{ id: 'c1', name: 'echo', arguments: '{"message":"hi"}' }] },
+    { role: 'tool', content: 'hi', tool_call_id: 'c1' },
+  ])
+  expect(answer.text).toBe('I ran echo, and it says: hi')
+  expect(answer.tool_calls).toEqual([])
+})
