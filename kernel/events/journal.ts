@@ -16,10 +16,14 @@ export const journalMaxEvents = 10_000
 const flushEveryMs = 50
 const flushAtEvents = 200
 const retryAfterMs = 1_000
-/** Numbers promised to the database at a time: after a crash the next run begins past all of them. */
-const sequenceBlock = 1_000
+/** Numbers promised in the database ahead of use: after a crash the next run begins past all of them. */
+const sequenceBlock = 10_000
 
-/** The stored half of the event bus: hands out sequence numbers and writes events in batches. */
+/**
+ * The stored half of the event bus: hands out sequence numbers and writes events in batches. It writes in turns of
+ * the event loop of its own, never within `append`: a publisher may be inside a transaction that is rolled back, or
+ * that holds the lock on another connection.
+ */
 export class EventJournal {
   readonly epoch: string
   readonly #db: WritableDb
@@ -28,6 +32,7 @@ export class EventJournal {
   #reserved: number
   #pending: StoredEvent[] = []
   #timer: NodeJS.Timeout | undefined
+  #soon: NodeJS.Immediate | undefined
   #closed = false
 
   constructor(db: WritableDb, log: Logger) {
@@ -38,6 +43,7 @@ export class EventJournal {
     this.#last = sequence.reserved
     this.#reserved = sequence.reserved
     admitLoss(db, sequence)
+    this.#reserve()
   }
 
   /** The newest number handed out. */
@@ -47,27 +53,38 @@ export class EventJournal {
 
   nextSeq(): number {
     this.#last += 1
-    if (this.#last > this.#reserved) {
-      try {
-        reserveEventSequence(this.#db, this.#last + sequenceBlock - 1)
-        this.#reserved = this.#last + sequenceBlock - 1
-      } catch (thrown) {
-        // An event is no reason to fail its publisher; the next one tries again.
-        this.#log.error({ err: thrown }, 'event sequence numbers could not be reserved')
-      }
-    }
+    if (this.#reserved - this.#last < sequenceBlock / 2) this.#workSoon()
     return this.#last
   }
 
   append(event: StoredEvent): void {
     this.#pending.push(event)
     if (this.#pending.length > journalMaxEvents) this.#pending.shift()
-    if (this.#pending.length === flushAtEvents) this.flush()
+    if (this.#pending.length === flushAtEvents) this.#workSoon()
     else this.#timer ??= setTimeout(() => this.flush(), flushEveryMs)
   }
 
   after(seq: number, limit: number): StoredEvent[] {
     return listEventsAfter(this.#db, seq, limit)
+  }
+
+  #workSoon() {
+    this.#soon ??= setImmediate(() => {
+      this.#soon = undefined
+      if (this.#reserved - this.#last < sequenceBlock / 2) this.#reserve()
+      this.flush()
+    })
+  }
+
+  #reserve() {
+    const reserved = this.#last + sequenceBlock
+    try {
+      reserveEventSequence(this.#db, reserved)
+      this.#reserved = reserved
+    } catch (thrown) {
+      // An event is no reason to fail its publisher; the next one tries again.
+      this.#log.error({ err: thrown }, 'event sequence numbers could not be reserved')
+    }
   }
 
   flush(): void {
@@ -87,6 +104,7 @@ export class EventJournal {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    clearImmediate(this.#soon)
     this.flush()
     if (this.#pending.length === 0) reserveEventSequence(this.#db, this.#last)
   }

@@ -150,6 +150,29 @@ test('a database that refuses does not fail the publisher, and the events are st
   await expect.poll(() => db.prepare('SELECT count(*) AS n FROM events').get(), { timeout: 5_000 }).toEqual({ n: 301 })
 })
 
+test('events published inside a transaction that is rolled back, or beside a lock, stay numbered and stored', async () => {
+  const db = openDb()
+  const bus = createEventBus<TestEvents>({ db, log })
+  opened.push(bus)
+  const other = openDb()
+  const announce = () => {
+    for (let i = 0; i < 6_000; i++) bus.publish('a', {})
+  }
+  const rollBack = (within: typeof db) =>
+    within.transaction(() => {
+      within.exec('CREATE TABLE held (x)')
+      announce()
+      throw new Error('rolled back')
+    })
+  expect(rollBack(db)).toThrow('rolled back')
+  expect(rollBack(other)).toThrow('rolled back')
+  await expect
+    .poll(() => db.prepare('SELECT max(seq) AS seq FROM events').get(), { timeout: 5_000 })
+    .toEqual({ seq: 12_000 })
+  const { reserved } = db.prepare('SELECT reserved FROM event_sequence').get() as { reserved: number }
+  expect(reserved).toBeGreaterThan(12_000)
+})
+
 test('killed in the middle: no number is used twice and the loss is told', async () => {
   const child = spawn(process.execPath, ['test/support/event-crash.ts', path], { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
