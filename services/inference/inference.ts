@@ -10,6 +10,7 @@ import { embedTexts } from './embeddings.ts'
 import { modelLister } from './list-models.ts'
 import { findProvider, splitModel } from './model-names.ts'
 import { probeModels } from './probe-models.ts'
+import { loadTransport } from './providers/transport.ts'
 import { ResponseCache } from './response-cache.ts'
 import { createRouter, type Router } from './router.ts'
 import { routingProfiles } from './routing-profiles.ts'
@@ -19,6 +20,8 @@ type Methods = (typeof inferenceService)['methods']
 
 /** Stands for a question of middling difficulty. */
 const middlingComplexity = 0.5
+
+const warmUpDelayMs = 20
 
 export interface InferenceTools {
   now?: () => number
@@ -57,6 +60,8 @@ export async function createInference(
   })
   const complete = completer(router, cache, () => settings)
   const listModels = modelLister(now)
+  // Once the kernel has its greeting, the first call need not wait for the client either.
+  if (settings.providers.length > 0) setTimeout(loadTransport, warmUpDelayMs).unref()
 
   return {
     handlers: {

@@ -48,7 +48,7 @@ function mean(values: number[]): number {
 /** The last scores of each model, and how often a local one was good enough. */
 export class Quality {
   readonly #scores: Map<string, number[]>
-  #local: boolean[] = []
+  readonly #local: boolean[] = []
 
   constructor(observations: Record<string, number[]> = {}) {
     this.#scores = new Map(
@@ -57,12 +57,16 @@ export class Quality {
   }
 
   observe(model: string, score: number, isLocal: boolean): void {
-    const scores = [...(this.#scores.get(model) ?? []), score].slice(-maxObservations)
-    this.#scores.delete(model)
-    this.#scores.set(model, scores)
+    const scores = this.#scores.get(model)
+    if (scores) append(scores, score)
+    else this.#begin(model, score)
+    if (isLocal) append(this.#local, score >= acceptedScore)
+  }
+
+  #begin(model: string, score: number) {
     const [oldest] = this.#scores.keys()
-    if (this.#scores.size > maxModels && oldest !== undefined) this.#scores.delete(oldest)
-    if (isLocal) this.#local = [...this.#local, score >= acceptedScore].slice(-maxObservations)
+    if (this.#scores.size >= maxModels && oldest !== undefined) this.#scores.delete(oldest)
+    this.#scores.set(model, [score])
   }
 
   count(model: string): number {
@@ -78,4 +82,9 @@ export class Quality {
     const attempts = this.#local.length
     return { attempts, acceptance: attempts === 0 ? 0.5 : this.#local.filter(Boolean).length / attempts }
   }
+}
+
+function append<T>(observations: T[], one: T) {
+  observations.push(one)
+  if (observations.length > maxObservations) observations.shift()
 }

@@ -1,5 +1,5 @@
 import { createParser } from 'eventsource-parser'
-import { Agent, type Dispatcher, request } from 'undici'
+import type { Agent, Dispatcher, request } from 'undici'
 import { failureOfStatus, UpstreamFailure } from '../failure.ts'
 import type { Endpoint } from './endpoint.ts'
 
@@ -17,14 +17,23 @@ const connectTimeoutMs = 10_000
 const keepAliveMs = 30_000
 const maxConnectionsPerHost = 256
 
-/** Deadlines are the caller's, so the agent has none of its own but for connecting. Redirects are never followed. */
-const agent = new Agent({
-  connections: maxConnectionsPerHost,
-  connect: { timeout: connectTimeoutMs },
-  headersTimeout: 0,
-  bodyTimeout: 0,
-  keepAliveTimeout: keepAliveMs,
-})
+let loading: Promise<{ request: typeof request; agent: Agent }> | undefined
+
+/** Loads the HTTP client; without it a new process greets its kernel a good deal sooner. */
+export function loadTransport(): Promise<{ request: typeof request; agent: Agent }> {
+  loading ??= import('undici').then((undici) => ({
+    request: undici.request,
+    // Deadlines are the caller's, so the agent has none of its own but for connecting. It never follows redirects.
+    agent: new undici.Agent({
+      connections: maxConnectionsPerHost,
+      connect: { timeout: connectTimeoutMs },
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: keepAliveMs,
+    }),
+  }))
+  return loading
+}
 
 export interface UpstreamEvent {
   event: string | undefined
@@ -61,6 +70,7 @@ async function open(
   options: { method: Dispatcher.HttpMethod; headers: Record<string, string>; body?: string },
   watch: TransportWatch,
 ): Promise<UpstreamResponse> {
+  const { request, agent } = await loadTransport()
   const response = await request(url, { ...options, dispatcher: agent, signal: watch.signal })
   const { statusCode, headers, body } = response
   // Whoever reads the body hears of its errors; one that is given up half read tells them to nobody.
