@@ -13,6 +13,8 @@ import { resolveScope } from './scope.ts'
 /** How a message says which conversation it belongs to. */
 export interface SessionAddress {
   session_id?: string | undefined
+  /** The scope, where the way in knows it whatever `session.scope_mode` says. */
+  scope_key?: string | undefined
   channel?: string | undefined
   sender_id?: string | undefined
   peer_id?: string | undefined
@@ -34,7 +36,7 @@ export function openSessionFor(
     reactivateSession(db, session)
     return { session, created: false }
   }
-  const scope_key = resolveScope({ ...address, scope_mode: config.session.scope_mode })
+  const scope_key = address.scope_key ?? resolveScope({ ...address, scope_mode: config.session.scope_mode })
   const active = findActiveSession(db, config.agent.id, scope_key)
   if (active) return { session: active, created: false }
   return { session: insertSession(db, { agent_id: config.agent.id, scope_key }), created: true }
