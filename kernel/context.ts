@@ -4,7 +4,7 @@ import type { inferenceService } from '#sdk/services/inference.ts'
 import type { LiveConfig } from './config/live-config.ts'
 import type { EventBus } from './events/bus.ts'
 import type { Home } from './home.ts'
-import type { Gate } from './http/gate.ts'
+import type { RateLimits } from './http/rate-limits.ts'
 import type { Tickets } from './http/tickets.ts'
 import type { InferenceView } from './inference/inference-view.ts'
 import type { ModelOverride } from './inference/model-override.ts'
@@ -35,6 +35,6 @@ export interface Context {
   nicknames: NicknameWriter
   turns: TurnRunner
   inFlight: InFlight
-  gate: Gate
+  rateLimits: RateLimits
   tickets: Tickets
 }

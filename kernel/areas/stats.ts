@@ -9,7 +9,7 @@ const hourMs = 3_600_000
 export const statsHandlers: RealHandlers<
   'stats',
   typeof statsRoutes,
-  Pick<Context, 'store' | 'inferenceView' | 'gate'>
+  Pick<Context, 'store' | 'inferenceView' | 'rateLimits'>
 > = {
   async listCosts({ query }, { store }) {
     const { limit, offset, hours } = query
@@ -32,5 +32,5 @@ export const statsHandlers: RealHandlers<
     return { providers: capacity }
   },
 
-  getThrottle: (_, { gate }) => gate.throttleStats(),
+  getThrottle: (_, { rateLimits }) => rateLimits.stats(),
 }

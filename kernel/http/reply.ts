@@ -1,8 +1,16 @@
 import type { ServerResponse } from 'node:http'
 import { SseStream } from './sse.ts'
 
+class Answered {
+  // Private, so that nothing else has this type.
+  readonly #through = 'reply'
+  toString() {
+    return `answered through ${this.#through}`
+  }
+}
+
 /** What a handler returns when it has answered through `reply`. */
-export const answered: unique symbol = Symbol('answered')
+export const answered = new Answered()
 
 /** The parts of an answer that are not its JSON. */
 export class Reply {

@@ -24,12 +24,15 @@ const stopGraceMs = 2_000
 const memoryPolls = 3
 const memoryKillFactor = 1.5
 
+/** A line that a child wrote. */
+export type LogListener = (service: string, line: string, stream: 'stdout' | 'stderr') => void
+
 export interface ChildEvents {
   /** The process is gone, whoever ended it. */
   onExit: (reason: string) => void
   /** It needs more memory than it should. */
   onOverweight: () => void
-  onLog: (service: string, line: string) => void
+  onLog: LogListener
   onFault: (service: string, message: string, cause?: unknown) => void
 }
 
@@ -62,8 +65,8 @@ export class ChildProcess {
     })
     this.pid = this.#process.pid ?? 0
     this.exited = this.#watchExit(runDir)
-    if (this.#process.stdout) readLogLines(this.#process.stdout, (line) => events.onLog(name, line))
-    if (this.#process.stderr) readLogLines(this.#process.stderr, (line) => events.onLog(name, line))
+    if (this.#process.stdout) readLogLines(this.#process.stdout, (line) => events.onLog(name, line, 'stdout'))
+    if (this.#process.stderr) readLogLines(this.#process.stderr, (line) => events.onLog(name, line, 'stderr'))
     if (this.pid > 0) recordChild(runDir, this.pid, name, spec.entry)
 
     const wire = this.#process.stdio[3] as Duplex

@@ -3,7 +3,7 @@ import type { ServiceState, ServiceStatus } from '#sdk/contracts/services.ts'
 import { isErrorOf, RuntimeError } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
 import type { CallOptions, Client, Method } from '#sdk/service.ts'
-import { ChildProcess } from './child-process.ts'
+import { ChildProcess, type LogListener } from './child-process.ts'
 import { RestartBudget } from './restart-budget.ts'
 import type { ServiceSpec } from './spec.ts'
 import { WaitingCalls } from './waiting-calls.ts'
@@ -14,7 +14,7 @@ const maxResends = 3
 export interface SupervisedDeps {
   runDir: string
   log: Logger
-  onLog: (service: string, line: string) => void
+  onLog: LogListener
   onStateChange: (status: ServiceStatus) => void
 }
 

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { ServiceStatus } from '#sdk/contracts/services.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { CallOptions, Client, ServiceContract } from '#sdk/service.ts'
+import type { LogListener } from './child-process.ts'
 import { sweepOrphans } from './orphans.ts'
 import type { ServiceSpec } from './spec.ts'
 import { SupervisedService } from './supervised-service.ts'
@@ -11,8 +12,7 @@ export interface SupervisorOptions {
   /** Where children are remembered for the next kernel. */
   runDir: string
   log: Logger
-  /** A line that a child wrote. */
-  onLog: (service: string, line: string) => void
+  onLog: LogListener
   onStateChange: (status: ServiceStatus) => void
 }
 

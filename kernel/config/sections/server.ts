@@ -34,8 +34,8 @@ export const server = section({
   log_max_days: integer(7, 1, 3_650),
   rate_limit_requests: integer(600, 1),
   rate_limit_window_secs: integer(60, 1, 86_400),
-  per_ip_rate_limit_requests: integer(600, 1),
-  per_actor_rate_limit_requests: integer(600, 1),
+  per_ip_rate_limit_requests: integer(6_000, 1),
+  per_actor_rate_limit_requests: integer(6_000, 1),
   trusted_proxy_cidrs: z.array(network, 'expected a list of networks').max(100).default([]),
   cron_max_concurrency: integer(8, 1, 16),
 })

@@ -1,0 +1,248 @@
+import { events } from '#sdk/events.ts'
+import { agentService } from '#sdk/services/agent.ts'
+import { inferenceService } from '#sdk/services/inference.ts'
+import { toolsService } from '#sdk/services/tools.ts'
+import packageJson from '../package.json' with { type: 'json' }
+import { areas, unlimitedRoutes } from './areas/areas.ts'
+import { pendingRoutes } from './areas/pending.ts'
+import { watchableTopics } from './areas/topics.ts'
+import { openConfig } from './config/live-config.ts'
+import type { Config } from './config/schema.ts'
+import type { Context } from './context.ts'
+import { createEventBus } from './events/bus.ts'
+import { lockHome } from './home-lock.ts'
+import { openHome, readSecretKey } from './home.ts'
+import { createApp } from './http/app.ts'
+import { createGate } from './http/gate.ts'
+import { OriginPolicy } from './http/origin.ts'
+import { RateLimits } from './http/rate-limits.ts'
+import { createHttpServer } from './http/server.ts'
+import { Tickets } from './http/tickets.ts'
+import { createEventSockets } from './http/websocket.ts'
+import { inferenceTerms } from './inference/inference-terms.ts'
+import { openInferenceView } from './inference/inference-view.ts'
+import { openModelOverride } from './inference/model-override.ts'
+import { inferenceSettingsOf } from './inference/settings.ts'
+import { openLogger } from './logs/logger.ts'
+import { logServiceLine } from './logs/service-line.ts'
+import { openJudge } from './policy/judge.ts'
+import { currentApiKey } from './secrets/api-key.ts'
+import { openProviderKeys } from './secrets/provider-keys.ts'
+import { openSealedStore } from './secrets/sealed-store.ts'
+import { serviceSpecs } from './services.ts'
+import { openNicknameWriter } from './sessions/nickname-writer.ts'
+import { deleteSealed, findSealed, listSealedNames, saveSealed } from './store/secrets.ts'
+import { openStore, type Store } from './store/store.ts'
+import { startSupervisor } from './supervisor/supervisor.ts'
+import { toolSettingsOf } from './tools/settings.ts'
+import { contextStep } from './turns/context-step.ts'
+import { inferStep } from './turns/infer-step.ts'
+import { openInFlight } from './turns/in-flight.ts'
+import { toolStep } from './turns/tool-step.ts'
+import { TurnRunner } from './turns/turn-runner.ts'
+
+/** How long each part of a stop may take, in milliseconds; together they stay under ten seconds. */
+const stopMs = { turns: 4_000, requests: 1_500, services: 1_500 }
+
+const offlineProvider = 'keel'
+const keyChangedCode = 1008
+
+export interface Kernel {
+  url: string
+  dashboardUrl: string
+  /** Settles with the exit code once everything is closed. */
+  closed: Promise<number>
+  close(reason: string): Promise<void>
+}
+
+/** The one place that constructs things. Errors carry the `exit_code` that the process should end with. */
+export async function startKernel({ home: homePath, env = process.env }: { home?: string; env?: NodeJS.ProcessEnv }): Promise<Kernel> {
+  const startedAt = Date.now()
+  const { version } = packageJson
+  const home = openHome(homePath, env)
+  const lock = lockHome(home)
+  const undo: (() => unknown)[] = [() => lock.release()]
+  try {
+    const config = openConfig(home, env)
+    const { log, feed, setLevel, close: closeLog } = await openLogger({
+      dir: config.current().server.log_dir,
+      level: config.current().agent.log_level,
+      maxDays: config.current().server.log_max_days,
+      env,
+    })
+    undo.push(closeLog)
+    for (const warning of config.warnings()) log.warn(warning)
+
+    const store = openStore(config.current().database.path, (err) => log.error({ err }, 'a checkpoint failed'))
+    undo.push(() => store.close())
+    const secrets = openSealedStore(sealedRows(store), readSecretKey(home))
+    config.useSecrets(secrets)
+    const bus = createEventBus<typeof events>({ db: store.write, log })
+    undo.push(() => bus.close())
+
+    const providerKeys = openProviderKeys(secrets, env)
+    const settings = () => inferenceSettingsOf(config.current(), providerKeys, modelOverride.current())
+    const modelOverride = openModelOverride(store, async () => void (await inference.configure(settings())))
+    const judge = openJudge(() => judgeSettings(config.current(), home.root))
+
+    const supervisor = startSupervisor({
+      specs: serviceSpecs({
+        inference: inferenceTerms({ store, bus, settings }),
+        agent: {
+          saveContext: (params) => contextStep(params, store),
+          infer: (params, call) => inferStep(params, call, { store, bus, inference }),
+          callTool: (params, call) => toolStep(params, call, { store, bus, tools, judge, turns }),
+        },
+        tools: { start: () => toolSettingsOf(config.current()) },
+      }),
+      runDir: home.run,
+      log,
+      onLog: (service, line, stream) => logServiceLine(log, service, line, stream),
+      onStateChange: ({ name, state, pid, generation, last_error }) =>
+        bus.publish('service_state_changed', { service: name, state, pid, generation, reason: last_error }),
+    })
+    undo.push(() => supervisor.close(0))
+    const inference = supervisor.client(inferenceService)
+    const tools = supervisor.client(toolsService)
+
+    const inferenceView = openInferenceView(inference)
+    const expectedModel = () => inferenceView.latest()?.current_model ?? config.current().models.primary
+    const nicknames = openNicknameWriter({
+      store,
+      bus,
+      inference,
+      log,
+      hasModel: () => [config.current().models.primary, ...config.current().models.fallbacks].some((model) => !model.startsWith(`${offlineProvider}/`)),
+    })
+    const turns = new TurnRunner({
+      store,
+      bus,
+      config,
+      log,
+      version,
+      expectedModel,
+      agent: supervisor.client(agentService),
+      onFinished: ({ session_id }) => nicknames.refine(session_id),
+    })
+
+    const rateLimits = new RateLimits(() => rateLimitSettings(config.current()))
+    const gate = createGate(
+      { apiKey: () => currentApiKey(home, config.current()), trustedProxyCidrs: () => config.current().server.trusted_proxy_cidrs },
+      rateLimits,
+    )
+    const tickets = new Tickets()
+    const context: Context = {
+      version,
+      startedAt,
+      home,
+      config,
+      store,
+      bus,
+      log,
+      logFeed: feed,
+      secrets,
+      supervisor,
+      inference,
+      inferenceView,
+      modelOverride,
+      nicknames,
+      turns,
+      inFlight: openInFlight(),
+      rateLimits,
+      tickets,
+    }
+    const origins = new OriginPolicy({
+      port: () => server.port,
+      hosts: () => [config.current().server.bind],
+      allowedOrigins: () => config.current().cors.allowed_origins,
+      corsMaxAgeSeconds: () => config.current().cors.max_age_seconds,
+    })
+    const sockets = createEventSockets({ bus, gate, origins, tickets, topics: watchableTopics(context), version, log })
+    const handle = createApp({ areas, context, gate, origins, log, pending: new Set(pendingRoutes), unlimited: unlimitedRoutes })
+    const server = createHttpServer({ handle, upgrade: sockets.upgrade })
+
+    let apiKey = currentApiKey(home, config.current())
+    config.onChange(async (changed, deferred) => {
+      setLevel(config.current().agent.log_level)
+      await inference.configure(settings())
+      if (supervisor.status().some(({ name, state }) => name === 'tools' && state === 'ready')) await tools.configure(toolSettingsOf(config.current()))
+      const key = currentApiKey(home, config.current())
+      if (key !== apiKey) {
+        apiKey = key
+        tickets.clear()
+        sockets.closeAll(keyChangedCode, 'the key has changed')
+      }
+      if (changed.length > 0) {
+        const sections = [...new Set(changed.map((path) => path.split('.', 1)[0] ?? path))]
+        bus.publish('config_updated', { sections, changed, deferred })
+      }
+    })
+
+    const { bind, port } = config.current().server
+    const { url } = await server.listen({ host: bind === 'localhost' ? '127.0.0.1' : bind, port })
+    const resumed = turns.resumeUnfinished()
+    log.info({ url, version, ms: Date.now() - startedAt, resumed_turns: resumed }, 'Keel is up')
+
+    const { promise: closed, resolve: settleClosed } = Promise.withResolvers<number>()
+    let closing: Promise<void> | undefined
+    const stop = async (reason: string) => {
+      log.info({ reason }, 'Keel is stopping')
+      const serverClosed = server.close(stopMs.turns + stopMs.requests)
+      await turns.close(stopMs.turns)
+      await sockets.close()
+      await serverClosed
+      await supervisor.close(stopMs.services)
+      bus.close()
+      await store.close()
+      log.info('Keel has stopped')
+      await closeLog()
+      lock.release()
+      settleClosed(0)
+    }
+    return {
+      url,
+      dashboardUrl: `${url}/`,
+      closed,
+      close: (reason) => {
+        closing ??= stop(reason)
+        return closing
+      },
+    }
+  } catch (thrown) {
+    for (const step of undo.reverse()) await step()
+    throw thrown
+  }
+}
+
+function sealedRows({ read, write }: Store) {
+  return {
+    find: (name: string) => findSealed(read, name),
+    save: (name: string, sealed: Buffer) => saveSealed(write, name, sealed),
+    delete: (name: string) => deleteSealed(write, name),
+    names: () => listSealedNames(read),
+  }
+}
+
+function judgeSettings({ treasury, security, approvals }: Config, home: string) {
+  const { filesystem } = security
+  return {
+    approvals,
+    policy: {
+      per_payment_cap: treasury.per_payment_cap,
+      workspace_only: filesystem.workspace_only,
+      allowed_paths: filesystem.tool_allowed_paths,
+      protected_patterns: [...filesystem.protected_paths, ...filesystem.extra_protected_paths],
+      home,
+    },
+  }
+}
+
+function rateLimitSettings({ server }: Config) {
+  return {
+    windowSeconds: server.rate_limit_window_secs,
+    global: server.rate_limit_requests,
+    perIp: server.per_ip_rate_limit_requests,
+    perActor: server.per_actor_rate_limit_requests,
+    operatorSkipsGlobal: true,
+  }
+}
