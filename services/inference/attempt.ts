@@ -39,7 +39,7 @@ const silentlyBilled = new Set<FailureCategory>(['timeout', 'reset', 'empty_answ
  */
 export async function attemptModel(router: Router, input: AttemptInput): Promise<AttemptResult> {
   const { request, settings, provider, model, signal, untilFirstDelta } = input
-  const giveBack = await router.slots.take(signal)
+  const giveBack = await router.slots.take(signal, untilFirstDelta)
   const breaker = router.breakers.of(provider.name)
   if (!input.isRisk && breaker.admission() === 'blocked') {
     giveBack()

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { RuntimeError } from '#sdk/errors.ts'
 import type { InferenceChunk, InferenceRequest, InferenceResult, InferenceSettings } from '#sdk/services/inference.ts'
 import { type AttemptInput, type AttemptResult, attemptModel, timeoutFailure } from './attempt.ts'
-import { failureTable, UpstreamFailure, withoutKey } from './failure.ts'
+import { failureTable, UpstreamFailure, withoutSecrets } from './failure.ts'
 import { providerOf, splitModel } from './model-names.ts'
 import type { Router } from './router.ts'
 import { type Choice, selectModel } from './select-model.ts'
@@ -45,8 +46,9 @@ export async function callModels(router: Router, input: CallInput): Promise<Infe
   try {
     let selectedModel: string | undefined
     for (;;) {
-      const { selection, order, isRisk } = await usableModels(router, input, deadline.signal)
+      const { selection, order, isRisk, refusal } = await usableModels(router, input, deadline.signal)
       if (selectedModel === undefined) await input.emit({ type: 'selected', selection })
+      if (refusal) throw refusal
       selectedModel ??= selection.selected_model
       let attempts = 0
       for (const model of request.fallback ? order : order.slice(0, 1)) {
@@ -70,7 +72,7 @@ export async function callModels(router: Router, input: CallInput): Promise<Infe
         failures.push({ model, category: outcome.category })
         if (outcome.category === 'breaker') continue
         router.log.warn(
-          { model, category: outcome.category, detail: withoutKey(outcome.message, provider.api_key) },
+          { model, category: outcome.category, detail: withoutSecrets(outcome.message, provider) },
           'a model failed',
         )
         if (hasEmitted) throw upstreamError(outcome, failures, true)
@@ -87,12 +89,15 @@ export async function callModels(router: Router, input: CallInput): Promise<Infe
   }
 }
 
+interface UsableModels extends Choice {
+  /** The breaker of the one in order is open. */
+  isRisk: boolean
+  /** Why there is none. */
+  refusal?: RuntimeError
+}
+
 /** What may be tried, in order. When a probe is under way somewhere and nothing else is left, its verdict is awaited. */
-async function usableModels(
-  router: Router,
-  input: CallInput,
-  deadline: AbortSignal,
-): Promise<Choice & { isRisk: boolean }> {
+async function usableModels(router: Router, input: CallInput, deadline: AbortSignal): Promise<UsableModels> {
   const { request, pinned, settings, signal } = input
   for (;;) {
     const choice = selectModel({ request, pinned, settings }, router)
@@ -107,7 +112,7 @@ async function usableModels(
     }
     const risked = riskiestChoice(blocked, router.breakers)
     if (risked) return { selection: { ...choice.selection, selected_model: risked }, order: [risked], isRisk: true }
-    throw blockedByAll(candidates, router.breakers)
+    return { ...choice, isRisk: false, refusal: blockedByAll(candidates, router.breakers) }
   }
 }
 

@@ -91,8 +91,8 @@ export function completer(router: Router, cache: ResponseCache, currentSettings:
   function reused({ level, result }: CacheHit, request: InferenceRequest, latencyMs: number): InferenceResult {
     const tokensSaved = result.usage.tokens_in + result.usage.tokens_out
     cache.countHit(level, tokensSaved)
-    const { model, usage, quality_score: qualityScore } = result
-    router.recordCost({ request, model, usage, cost: 0, latencyMs, qualityScore, escalation: false, tokensSaved })
+    const { model, usage } = result
+    router.recordCost({ request, model, usage, cost: 0, latencyMs, qualityScore: null, escalation: false, tokensSaved })
     return {
       ...result,
       selected_model: model,

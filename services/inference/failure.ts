@@ -1,4 +1,7 @@
 import { redactText } from '#sdk/redact.ts'
+import type { ProviderSettings } from '#sdk/services/inference.ts'
+
+type ProviderSecrets = Pick<ProviderSettings, 'api_key' | 'extra_headers'>
 
 /**
  * What may go wrong with a provider. `text` is what the user reads; `breaker` says what it does to the provider's
@@ -144,9 +147,16 @@ export function logLine(text: string): string {
   return (redactText(text).split(/[\r\n]/, 1)[0] ?? '').slice(0, maxLogLineChars)
 }
 
-/** The text without the key, as it is or as it stands in an address. */
-export function withoutKey(text: string, key: string | null): string {
-  if (!key) return text
-  const inAddress = new URLSearchParams({ key }).toString().slice('key='.length)
-  return [key, inAddress, encodeURIComponent(key)].reduce((rest, form) => rest.replaceAll(form, '***'), text)
+/** Shorter header values are words rather than secrets. */
+const minSecretChars = 8
+
+/** The text without the provider's key and header values, as they are or as they stand in an address. */
+export function withoutSecrets(text: string, { api_key: key, extra_headers: headers }: ProviderSecrets): string {
+  const secrets = Object.values(headers).filter((value) => value.length >= minSecretChars)
+  if (key) secrets.push(key)
+  const forms = secrets.flatMap((secret) => {
+    const inAddress = new URLSearchParams({ secret }).toString().slice('secret='.length)
+    return [secret, inAddress, encodeURIComponent(secret)]
+  })
+  return forms.reduce((rest, form) => rest.replaceAll(form, '***'), text)
 }

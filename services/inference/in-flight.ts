@@ -29,6 +29,8 @@ export class InFlight {
     const flight = known ?? this.#begin(key, work)
     flight.askers.add(asker)
     const left = Promise.withResolvers<never>()
+    // The asker may leave before anyone listens for it.
+    left.promise.catch(() => {})
     const onAbort = () => left.reject(asker.signal.reason)
     asker.signal.addEventListener('abort', onAbort, { once: true })
     try {

@@ -65,7 +65,9 @@ async function askProvider(provider: ProviderSettings): Promise<Listing> {
 
 function listPath({ name, url, format }: ProviderSettings): string {
   if (format === 'ollama' || name.includes('ollama') || url.includes('11434')) return '/api/tags'
-  return format === 'google' ? '/v1beta/models' : '/v1/models'
+  // Both list a few at a time unless asked for more.
+  if (format === 'google') return '/v1beta/models?pageSize=1000'
+  return format === 'anthropic' ? '/v1/models?limit=1000' : '/v1/models'
 }
 
 const listed = z.object({ id: z.string().optional(), name: z.string().optional(), model: z.string().optional() })

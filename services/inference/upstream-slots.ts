@@ -16,13 +16,14 @@ export function upstreamSlots(limit = maxConcurrentCalls, maxWaiting = maxWaitin
   }
 
   return {
-    /** Settles with the function that gives the place back. */
-    async take(signal: AbortSignal): Promise<() => void> {
-      signal.throwIfAborted()
+    /** Settles with the function that gives the place back; rejects with the reason of whichever signal is aborted. */
+    async take(...signals: AbortSignal[]): Promise<() => void> {
       if (taken < limit) {
         taken += 1
         return release
       }
+      const signal = AbortSignal.any(signals)
+      signal.throwIfAborted()
       if (waiting.size >= maxWaiting) throw new RuntimeError('unavailable', 'Too many model calls are waiting')
       await new Promise<void>((resolve, reject) => {
         const onAbort = () => {

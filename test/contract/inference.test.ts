@@ -273,6 +273,42 @@ describe.each([
     expect((await ask()).sent?.path).toBe('/v1/chat/completions')
   })
 
+  test('takes a whole answer where a stream was asked for', async () => {
+    const whole = { choices: [{ message: { content: 'All of it.' }, finish_reason: 'stop' }] }
+    upstream.script({ body: whole })
+    const { result, text } = await ask({ stream: true })
+    expect(result).toMatchObject({ text: 'All of it.', usage: { estimated: true } })
+    expect(text).toBe('All of it.')
+  })
+
+  test('knows an error that stands bare in a stream', async () => {
+    const bare = { object: 'error', message: 'context length exceeded', type: 'invalid_request_error', code: 400 }
+    upstream.script([{ body: bare }])
+    expect(await ask().then(({ result }) => result.failures)).toEqual([{ model: 'openai/m', category: 'rejected' }])
+  })
+
+  test('a pinned model falls back through the configured ones, unless it may not', async () => {
+    upstream.script([{ status: 400 }])
+    expect((await ask({ model: 'ollama/m' })).result.model).toBe('anthropic/m')
+    upstream.script([{ status: 400 }])
+    await expect(ask({ model: 'ollama/m', fallback: false })).rejects.toMatchObject({ kind: 'upstream_failed' })
+  })
+
+  test('tells its choice also when there is nobody to ask', async () => {
+    await service.inference.configure(
+      settingsWith([providerAt('openai', '', { key_status: 'missing', api_key: null })]),
+    )
+    const chunks: InferenceChunk[] = []
+    const asked = service.inference.complete(requestWith(), { onChunk: (chunk) => void chunks.push(chunk) })
+    await expect(asked).rejects.toThrow('no provider configured for this model')
+    expect(chunks).toMatchObject([{ type: 'selected', selection: { strategy: 'last_resort_primary' } }])
+  })
+
+  test('refuses what may cost more than the caller allows', async () => {
+    await service.inference.configure(settingsWith([providerAt('openai', upstream.url)]))
+    await expect(ask({ max_cost: 0 })).rejects.toMatchObject({ kind: 'forbidden', details: { code: 'cost_limit' } })
+  })
+
   test('records each call once, with the turn it belongs to', async () => {
     service.kept.costs.length = 0
     await ask({ turn_id: 'turn-1' })

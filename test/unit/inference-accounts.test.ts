@@ -7,7 +7,7 @@ import {
   failureTable,
   logLine,
   toUpstreamFailure,
-  withoutKey,
+  withoutSecrets,
 } from '../../services/inference/failure.ts'
 import { costOf, priceOf } from '../../services/inference/prices.ts'
 import { Quality, scoreAnswer } from '../../services/inference/quality.ts'
@@ -128,7 +128,10 @@ test('every category has words for the user', () => {
 test('a log line is one short line without secrets', () => {
   expect(logLine(`Bearer abcdefgh12345678\nmore`)).toBe('Bearer ***')
   expect(logLine('x'.repeat(500))).toHaveLength(200)
-  expect(withoutKey('a b+c at ?k=b%2Bc and b%2Bc', 'b+c')).toBe('a *** at ?k=*** and ***')
+  const secrets = { api_key: 'b+c', extra_headers: { 'x-key': 'long secret', 'x-team': 'red' } }
+  expect(withoutSecrets('a b+c at ?k=b%2Bc, long secret, long+secret, red', secrets)).toBe(
+    'a *** at ?k=***, ***, ***, red',
+  )
 })
 
 test('tool calls are put together by index, also where every one is numbered 0', () => {

@@ -76,7 +76,9 @@ function toMessage({ role, content, name, tool_calls: calls, tool_call_id: answe
 }
 
 const content = z.union([z.string(), z.array(z.object({ text: z.string().optional() }))]).nullish()
-const usage = z.object({ prompt_tokens: z.number().int(), completion_tokens: z.number().int() }).partial().nullish()
+const usage = z
+  .object({ prompt_tokens: z.number().int().nullish(), completion_tokens: z.number().int().nullish() })
+  .nullish()
 
 const spoken = z.object({
   content,
@@ -86,9 +88,9 @@ const spoken = z.object({
   tool_calls: z
     .array(
       z.object({
-        index: z.number().int().nonnegative().optional(),
+        index: z.number().int().nonnegative().nullish(),
         id: z.string().nullish(),
-        function: z.object({ name: z.string().nullish(), arguments: z.string().nullish() }),
+        function: z.object({ name: z.string().nullish(), arguments: z.string().nullish() }).nullish(),
       }),
     )
     .nullish(),
@@ -100,7 +102,7 @@ const completion = z.object({
 })
 
 const chunk = z.object({
-  choices: z.array(z.object({ delta: spoken.nullish(), finish_reason: z.string().nullish() })).default([]),
+  choices: z.array(z.object({ delta: spoken.nullish(), finish_reason: z.string().nullish() })).nullish(),
   usage,
 })
 
@@ -113,7 +115,7 @@ function* readWhole({ choices, usage: figures }: z.output<typeof completion>): G
 }
 
 function* readChunk({ choices, usage: figures }: z.output<typeof chunk>): Generator<UpstreamDelta> {
-  for (const { delta, finish_reason: reason } of choices.slice(0, 1)) {
+  for (const { delta, finish_reason: reason } of choices?.slice(0, 1) ?? []) {
     if (delta) yield* readSpoken(delta)
     if (reason) yield { type: 'finish', reason: finishOf(reason) }
   }
@@ -130,16 +132,17 @@ function* readSpoken(said: z.output<typeof spoken>): Generator<UpstreamDelta> {
     yield {
       type: 'tool_call',
       index: tool.index ?? position,
-      arguments_delta: tool.function.arguments ?? '',
+      arguments_delta: tool.function?.arguments ?? '',
       ...(tool.id ? { id: tool.id } : {}),
-      ...(tool.function.name ? { name: tool.function.name } : {}),
+      ...(tool.function?.name ? { name: tool.function.name } : {}),
     }
   }
 }
 
 function* readUsage(figures: z.output<typeof usage>): Generator<UpstreamDelta> {
   if (!figures) return
-  yield { type: 'usage', tokens_in: figures.prompt_tokens, tokens_out: figures.completion_tokens }
+  const { prompt_tokens: tokensIn, completion_tokens: tokensOut } = figures
+  yield { type: 'usage', tokens_in: tokensIn ?? undefined, tokens_out: tokensOut ?? undefined }
 }
 
 function finishOf(reason: string): FinishReason {

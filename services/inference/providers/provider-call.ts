@@ -29,12 +29,13 @@ export function parseUpstream<S extends z.ZodType>(schema: S, value: unknown): z
   throw new UpstreamFailure('invalid_answer', `The answer is not of the protocol at ${issue?.path.join('.')}`)
 }
 
-/** Throws when the value is the error object that some providers send with status 200. */
+/** Throws when the value is, or holds, the error object that some providers send with status 200. */
 export function refuseErrorObject(value: unknown): void {
-  if (typeof value !== 'object' || value === null || !('error' in value) || !value.error) return
-  const { error } = value
-  if (typeof error !== 'object') throw failureOfErrorObject('error', String(error))
-  const { type, code, status, message }: Record<string, unknown> = { ...error }
+  if (typeof value !== 'object' || value === null) return
+  const { error, object, type: kindOfValue }: Record<string, unknown> = { ...value }
+  if (!error && object !== 'error' && kindOfValue !== 'error') return
+  if (error && typeof error !== 'object') throw failureOfErrorObject('error', String(error))
+  const { type, code, status, message }: Record<string, unknown> = { ...(error || value) }
   const kind = [type, code, status].filter((word) => typeof word === 'string').join(' ')
   throw failureOfErrorObject(kind, String(message ?? ''), typeof code === 'number' ? code : undefined)
 }
