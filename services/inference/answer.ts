@@ -4,7 +4,7 @@ import { UpstreamFailure } from './failure.ts'
 import type { UpstreamDelta } from './providers/provider-call.ts'
 
 /** The longest text, reasoning or set of tool arguments of one answer, in characters. */
-export const maxTextChars = 8 * 1024 * 1024
+const maxTextChars = 8 * 1024 * 1024
 const maxToolCalls = 128
 /** What a picture counts for where the provider does not say, in tokens. */
 const tokensPerImage = 1_000

@@ -27,66 +27,82 @@ export interface CallInput {
  * the next one. The time for all of that is bounded; an answer that has begun is bounded by its silences alone.
  */
 export async function callModels(router: Router, input: CallInput): Promise<InferenceResult> {
-  const { request, settings, signal } = input
-  const startedAt = router.now()
-  const { max_total_inference_seconds: totalSeconds, max_fallback_attempts: maxModels } = settings.routing
+  const { max_total_inference_seconds: totalSeconds } = input.settings.routing
+  const tooLate = timeoutFailure('max_total_inference_seconds', totalSeconds)
   const deadline = new AbortController()
-  const timer = setTimeout(
-    () => deadline.abort(timeoutFailure('max_total_inference_seconds', totalSeconds)),
-    totalSeconds * 1000,
-  )
-  const failures: Failures = []
-  let firstFailure: UpstreamFailure | undefined
-  let hasEmitted = false
-  const emit = (chunk: InferenceChunk) => {
-    hasEmitted = true
-    return input.emit(chunk)
-  }
-
+  const timer = setTimeout(() => deadline.abort(tooLate), totalSeconds * 1000)
+  const startedAt = router.now()
+  let selectedModel: string | undefined
   try {
-    let selectedModel: string | undefined
     for (;;) {
-      const { selection, order, isRisk, refusal } = await usableModels(router, input, deadline.signal)
-      if (selectedModel === undefined) await input.emit({ type: 'selected', selection })
-      if (refusal) throw refusal
-      selectedModel ??= selection.selected_model
-      let attempts = 0
-      for (const model of request.fallback ? order : order.slice(0, 1)) {
-        const provider = providerOf(settings, model)
-        if (!provider || deadline.signal.aborted || attempts >= maxModels) break
-        const attempt: AttemptInput = {
-          request,
-          settings,
-          provider,
-          model,
-          isRisk,
-          isFallback: model !== selectedModel,
-          signal,
-          untilFirstDelta: deadline.signal,
-          emit: request.stream ? emit : undefined,
-        }
-        const outcome = await attemptWithRetries(router, attempt, () => hasEmitted)
-        if (!(outcome instanceof UpstreamFailure)) {
-          return toResult(outcome, model, selectedModel, failures, router.now() - startedAt)
-        }
-        failures.push({ model, category: outcome.category })
-        if (outcome.category === 'breaker') continue
-        router.log.warn(
-          { model, category: outcome.category, detail: withoutSecrets(outcome.message, provider) },
-          'a model failed',
-        )
-        if (hasEmitted) throw upstreamError(outcome, failures, true)
-        attempts += 1
-        firstFailure ??= outcome
-      }
-      // Where others took every place between the choice and the call, the choice is made anew.
-      if (firstFailure || deadline.signal.aborted) break
-      failures.length = 0
+      const usable = await usableModels(router, input, deadline.signal)
+      if (selectedModel === undefined) await input.emit({ type: 'selected', selection: usable.selection })
+      if (usable.refusal) throw usable.refusal
+      selectedModel ??= usable.selection.selected_model
+      const { answered, failures, firstFailure } = await tryInOrder(
+        router,
+        input,
+        usable,
+        selectedModel,
+        deadline.signal,
+      )
+      if (answered) return toResult(answered, selectedModel, failures, router.now() - startedAt)
+      if (firstFailure) throw upstreamError(firstFailure, failures, false)
+      if (deadline.signal.aborted) throw upstreamError(tooLate, failures, false)
+      // Others took every place between the choice and the call, so the choice is made anew.
     }
-    throw upstreamError(firstFailure ?? timeoutFailure('max_total_inference_seconds', totalSeconds), failures, false)
   } finally {
     clearTimeout(timer)
   }
+}
+
+interface Outcome {
+  answered?: { model: string } & AttemptResult
+  failures: Failures
+  /** Of those that were really asked. */
+  firstFailure?: UpstreamFailure
+}
+
+async function tryInOrder(
+  router: Router,
+  { request, settings, signal, emit }: CallInput,
+  { order, isRisk }: UsableModels,
+  selectedModel: string,
+  deadline: AbortSignal,
+): Promise<Outcome> {
+  const maxAttempts = Math.max(1, settings.routing.max_fallback_attempts)
+  const outcome: Outcome = { failures: [] }
+  let attempts = 0
+  let hasEmitted = false
+  const emitDelta = (chunk: InferenceChunk) => {
+    hasEmitted = true
+    return emit(chunk)
+  }
+  for (const model of request.fallback ? order : order.slice(0, 1)) {
+    const provider = providerOf(settings, model)
+    if (!provider || deadline.aborted || attempts >= maxAttempts) break
+    const attempt: AttemptInput = {
+      request,
+      settings,
+      provider,
+      model,
+      isRisk,
+      isFallback: model !== selectedModel,
+      signal,
+      untilFirstDelta: deadline,
+      emit: request.stream ? emitDelta : undefined,
+    }
+    const result = await attemptWithRetries(router, attempt, () => hasEmitted)
+    if (!(result instanceof UpstreamFailure)) return { ...outcome, answered: { ...result, model } }
+    const { category } = result
+    outcome.failures.push({ model, category })
+    if (category === 'breaker') continue
+    router.log.warn({ model, category, detail: withoutSecrets(result.message, provider) }, 'a model failed')
+    if (hasEmitted) throw upstreamError(result, outcome.failures, true)
+    outcome.firstFailure ??= result
+    attempts += 1
+  }
+  return outcome
 }
 
 interface UsableModels extends Choice {
@@ -106,7 +122,7 @@ async function usableModels(router: Router, input: CallInput, deadline: AbortSig
     const blocked = candidates.filter(({ note }) => note === 'provider breaker open')
     const probes = blocked.flatMap(({ model }) => router.breakers.of(splitModel(model).provider).probing ?? [])
     if (probes.length > 0) {
-      await Promise.race([...probes, aborted(signal), aborted(deadline)])
+      await Promise.race([...probes, aborted(AbortSignal.any([signal, deadline]))])
       signal.throwIfAborted()
       if (!deadline.aborted) continue
     }
@@ -141,7 +157,8 @@ async function attemptWithRetries(
       waitedMs > maxRetryWaitMs ||
       router.breakers.of(provider.name).admission() === 'blocked'
     if (isOver) return failure
-    await Promise.race([delay(waitMs), aborted(signal), aborted(deadline)])
+    // A wait that is cut short is no failure of its own; what has cut it is looked at next.
+    await delay(waitMs, undefined, { signal: AbortSignal.any([signal, deadline]) }).catch(() => {})
     signal.throwIfAborted()
     if (deadline.aborted) return failure
   }
@@ -155,8 +172,7 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 function toResult(
-  { answer, cost, quality }: AttemptResult,
-  model: string,
+  { answer, cost, quality, model }: NonNullable<Outcome['answered']>,
   selectedModel: string,
   failures: Failures,
   latencyMs: number,

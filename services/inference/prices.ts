@@ -1,9 +1,9 @@
 import type { InferenceSettings, ProviderSettings } from '#sdk/services/inference.ts'
 
-/** When the list below was last compared with the providers' public price lists. */
-export const pricesAsOf = '2025-11'
-
-/** Dollars per million tokens, in and out, by the beginning of the model's name; the longest match counts. */
+/**
+ * Dollars per million tokens, in and out, by the beginning of the model's name; the longest match counts. Compared with
+ * the providers' public price lists in November 2025.
+ */
 const listPrices: Record<string, readonly [number, number]> = {
   'gpt-5': [1.25, 10],
   'gpt-5-pro': [15, 120],

@@ -1,8 +1,8 @@
 import { RuntimeError } from '#sdk/errors.ts'
 
 /** How many calls to providers may be under way at once, and how many may wait for their turn. */
-export const maxConcurrentCalls = 256
-export const maxWaitingCalls = 1_024
+const maxConcurrentCalls = 256
+const maxWaitingCalls = 1_024
 
 /** A bounded number of places; who finds none waits in line. */
 export function upstreamSlots(limit = maxConcurrentCalls, maxWaiting = maxWaitingCalls) {

@@ -4,7 +4,7 @@ import { failureOfStatus, UpstreamFailure } from '../failure.ts'
 import type { Endpoint } from './endpoint.ts'
 
 /** The largest whole answer, in bytes. */
-export const maxAnswerBytes = 16 * 1024 * 1024
+const maxAnswerBytes = 16 * 1024 * 1024
 /** The most that is read of an error's body, in bytes. */
 const maxErrorBytes = 64 * 1024
 /** The longest line of a stream, in characters. */
