@@ -91,8 +91,11 @@ function requireNothingSealed(home: Home): void {
   )
 }
 
-/** A key for a home whose old one is lost; whatever that one sealed stays unreadable. */
-export function replaceSecretKey(home: Home): void {
+/** Makes a key for a home whose old one is lost, and only then; what that one sealed stays unreadable. */
+export function replaceSecretKey(path?: string, env: NodeJS.ProcessEnv = process.env): void {
+  const home = homePaths(path, env)
+  if (existsSync(home.secretKey)) throw new RuntimeError('conflict', `${home.secretKey} exists, so no new one is made`)
+  openFolder(home.root)
   createFile(home.secretKey, randomBytes(secretKeyBytes))
 }
 

@@ -30,7 +30,7 @@ export function readEnvLayer(env: NodeJS.ProcessEnv, providerNames: readonly str
     } else if (path.some((key) => key === '' || isForbiddenKey(key))) {
       warnings.push(`${name}: this key is never used, ignored`)
     } else {
-      setAt(values, path, name in aliases && path.at(-1) !== 'port' ? text : valueFrom(text))
+      setAt(values, path, name in aliases && path.at(-1) !== 'port' ? text : parseSetting(text))
       texts.set(dotted(path), text)
     }
   }
@@ -51,7 +51,7 @@ function providerNameOf(given: string, names: readonly string[]): string {
 }
 
 /** The text as a TOML value when it is a boolean, a number, a quoted text or a list; else as it stands. */
-function valueFrom(text: string): unknown {
+export function parseSetting(text: string): unknown {
   if (/[\r\n]/.test(text)) return text
   try {
     const { value, ...others } = parse(`value = ${text}`)

@@ -3,7 +3,7 @@ import type { ConfigStatus, ConfigUpdate } from '#sdk/contracts/config.ts'
 import { RuntimeError, toRuntimeError } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
 import type { Home } from '../home.ts'
-import { createProviderKeys, sealedKeyName } from '../secrets/provider-keys.ts'
+import { openProviderKeys, sealedKeyName } from '../secrets/provider-keys.ts'
 import type { SealedStore } from '../secrets/sealed-store.ts'
 import { capabilitiesOf, deferredPaths, isDeferred } from './capabilities.ts'
 import { type Effective, effectiveConfig } from './effective.ts'
@@ -77,7 +77,7 @@ class LayeredConfig implements LiveConfig {
   }
 
   redacted(): Table {
-    const keys = createProviderKeys(this.#secrets ?? { get: () => undefined }, this.#env)
+    const keys = openProviderKeys(this.#secrets ?? { get: () => undefined }, this.#env)
     return redactedConfig(this.#stored.config, (name, provider) => keys.resolve(name, provider))
   }
 

@@ -43,7 +43,7 @@ const maxBufferedBytes = 4_194_304
 const pruneEveryMs = 6 * 3_600_000
 
 /** The kernel's log: one JSON line an entry, redacted, to stderr (readable on a terminal), to files, to followers. */
-export async function openLog({ dir, level, maxDays, env = process.env, ...options }: LogOptions): Promise<KeelLog> {
+export async function openLogger({ dir, level, maxDays, env = process.env, ...options }: LogOptions): Promise<KeelLog> {
   const terminal = options.terminal === undefined ? terminalOf(env) : options.terminal
   const toTerminal = terminal ? terminalWriter(terminal, env) : () => {}
   const file = dir === null ? undefined : await openFile(dir, toTerminal)

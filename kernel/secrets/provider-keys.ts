@@ -20,7 +20,7 @@ export function sealedKeyName(provider: string): string {
 const keystorePrefix = 'keystore:'
 
 /** Looks anew at every call, so that a key stored or removed counts for the next request. */
-export function createProviderKeys(
+export function openProviderKeys(
   secrets: Pick<SealedStore, 'get'>,
   env: NodeJS.ProcessEnv = process.env,
 ): ProviderKeys {

@@ -26,7 +26,7 @@ const maxNameLength = 200
 const maxPlainBytes = 65_536
 
 /** A sealed entry: version (1 byte), nonce (12), tag (16), ciphertext; the entry's name is authenticated with it. */
-export function createSealedStore(rows: SealedRows, key: Buffer): SealedStore {
+export function openSealedStore(rows: SealedRows, key: Buffer): SealedStore {
   return {
     put(name, plain) {
       if (name === '' || name.length > maxNameLength) {

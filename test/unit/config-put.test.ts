@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { type LiveConfig, openConfig } from '#kernel/config/live-config.ts'
 import type { Home } from '#kernel/home.ts'
 import { currentApiKey } from '#kernel/secrets/api-key.ts'
-import { createSealedStore } from '#kernel/secrets/sealed-store.ts'
+import { openSealedStore } from '#kernel/secrets/sealed-store.ts'
 import { tempHome } from '../support/temp-home.ts'
 
 const userFile = `# my own words
@@ -29,7 +29,7 @@ function bytesOf(home: Home): string {
 
 function memoryStore() {
   const rows = new Map<string, Buffer>()
-  return createSealedStore(
+  return openSealedStore(
     {
       find: (name) => rows.get(name),
       save: (name, sealed) => void rows.set(name, sealed),

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { type LogOptions, openLog } from '#kernel/logs/logger.ts'
+import { type LogOptions, openLogger } from '#kernel/logs/logger.ts'
 import { pruneLogs } from '#kernel/logs/prune-logs.ts'
 import { logServiceLine } from '#kernel/logs/service-line.ts'
 import { terminalLine, terminalText } from '#kernel/logs/terminal-text.ts'
@@ -33,7 +33,7 @@ function capture(isTTY: boolean) {
 }
 
 async function openTestLog(options: Partial<LogOptions> = {}) {
-  const log = await openLog({ dir: null, level: 'info', maxDays: 7, terminal: null, env: {}, ...options })
+  const log = await openLogger({ dir: null, level: 'info', maxDays: 7, terminal: null, env: {}, ...options })
   onTestFinished(() => log.close())
   return log
 }

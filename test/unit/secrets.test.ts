@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { ProviderConfig } from '#kernel/config/schema.ts'
 import { provider } from '#kernel/config/sections/providers.ts'
-import { createProviderKeys, sealedKeyName } from '#kernel/secrets/provider-keys.ts'
-import { createSealedStore, type SealedRows } from '#kernel/secrets/sealed-store.ts'
+import { openProviderKeys, sealedKeyName } from '#kernel/secrets/provider-keys.ts'
+import { openSealedStore, type SealedRows } from '#kernel/secrets/sealed-store.ts'
 
 function memoryRows(): SealedRows & { map: Map<string, Buffer> } {
   const map = new Map<string, Buffer>()
@@ -18,7 +18,7 @@ function memoryRows(): SealedRows & { map: Map<string, Buffer> } {
 
 test('a secret comes back, and only its sealed form is kept', () => {
   const rows = memoryRows()
-  const store = createSealedStore(rows, randomBytes(32))
+  const store = openSealedStore(rows, randomBytes(32))
   store.put('openai_api_key', 'sk-ä secret')
   expect(store.get('openai_api_key')).toBe('sk-ä secret')
   expect(store.names()).toEqual(['openai_api_key'])
@@ -34,25 +34,25 @@ test('a secret comes back, and only its sealed form is kept', () => {
 test('another key, a changed byte, another name and a cut row are errors, never an empty store', () => {
   const rows = memoryRows()
   const key = randomBytes(32)
-  createSealedStore(rows, key).put('a', 'value')
+  openSealedStore(rows, key).put('a', 'value')
   const sealed = rows.map.get('a') as Buffer
   const message = /The stored secret \w+ can not be opened/
 
-  expect(() => createSealedStore(rows, randomBytes(32)).get('a')).toThrow(message)
+  expect(() => openSealedStore(rows, randomBytes(32)).get('a')).toThrow(message)
   rows.map.set('b', sealed)
-  expect(() => createSealedStore(rows, key).get('b')).toThrow(message)
+  expect(() => openSealedStore(rows, key).get('b')).toThrow(message)
   const changed = Buffer.from(sealed)
   changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1
   rows.map.set('a', changed)
-  expect(() => createSealedStore(rows, key).get('a')).toThrow(message)
+  expect(() => openSealedStore(rows, key).get('a')).toThrow(message)
   rows.map.set('a', sealed.subarray(0, 10))
-  expect(() => createSealedStore(rows, key).get('a')).toThrow('has an unknown form')
+  expect(() => openSealedStore(rows, key).get('a')).toThrow('has an unknown form')
   rows.map.set('a', sealed)
-  expect(createSealedStore(rows, key).get('a')).toBe('value')
+  expect(openSealedStore(rows, key).get('a')).toBe('value')
 })
 
 test('names and sizes are bounded', () => {
-  const store = createSealedStore(memoryRows(), randomBytes(32))
+  const store = openSealedStore(memoryRows(), randomBytes(32))
   expect(() => store.put('', 'x')).toThrow('1 to 200 characters')
   expect(() => store.put('n'.repeat(201), 'x')).toThrow('1 to 200 characters')
   expect(() => store.put('a', 'x'.repeat(65_537))).toThrow('at most 65536 bytes')
@@ -85,9 +85,9 @@ test.each<[string, Partial<ProviderConfig>, Record<string, string>, Record<strin
     ['S', 'keystore', 'configured'],
   ],
 ])('%s', (_, settings, sealed, env, expected) => {
-  const secrets = createSealedStore(memoryRows(), randomBytes(32))
+  const secrets = openSealedStore(memoryRows(), randomBytes(32))
   for (const [name, value] of Object.entries(sealed)) secrets.put(name, value)
-  const { key, source, status } = createProviderKeys(secrets, env).resolve(
+  const { key, source, status } = openProviderKeys(secrets, env).resolve(
     'p',
     provider.parse({ url: 'https://x', ...settings }),
   )

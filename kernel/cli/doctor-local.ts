@@ -1,0 +1,107 @@
+import { existsSync, statSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import Database from 'better-sqlite3'
+import { openConfig } from '../config/live-config.ts'
+import { readSecretKey } from '../home.ts'
+import type { CliSession } from './connection.ts'
+import type { Finding } from './doctor.ts'
+import { failureText } from './failure.ts'
+
+const oldestNode = 24
+const mebibyte = 1_048_576
+/** Free space below which Keel may fail at any moment, and below which it is time to tidy up. */
+const brokenDiskBytes = 100 * mebibyte
+const scarceDiskBytes = 1_024 * mebibyte
+
+export function checkNode(): Finding[] {
+  const isNew = Number(process.versions.node.split('.')[0]) >= oldestNode
+  const message = `Node ${process.versions.node}`
+  return [isNew ? ok('node', message) : broken('node', `${message} is older than ${oldestNode}`, 'npm start')]
+}
+
+export function checkHome({ home }: CliSession): Finding[] {
+  if (!existsSync(home.root))
+    return [{ check: 'home', status: 'warning', message: `${home.root} does not exist yet`, fix: 'keel start' }]
+  const findings: Finding[] = []
+  for (const path of [home.root, home.config, home.overrides, home.secretKey, home.apiKey, home.database]) {
+    if (!existsSync(path)) continue
+    const { mode } = statSync(path)
+    if ((mode & 0o077) === 0) continue
+    const right = statSync(path).isDirectory() ? '700' : '600'
+    findings.push(
+      broken('home', `${path} can be read by others (mode ${(mode & 0o777).toString(8)})`, `chmod ${right} ${path}`),
+    )
+  }
+  for (const path of [home.secretKey, home.apiKey]) {
+    if (!existsSync(path))
+      findings.push(
+        broken('home', `${path} is missing`, path === home.apiKey ? 'keel start' : 'keel start --new-secret-key'),
+      )
+  }
+  if (existsSync(home.secretKey)) readSecretKey(home)
+  return findings.length > 0 ? findings : [ok('home', `${home.root} is private and complete`)]
+}
+
+export function checkSettings({ home, io }: CliSession): Finding[] {
+  try {
+    const warnings = openConfig(home, io.env).warnings()
+    const found = warnings.map(
+      (message): Finding => ({ check: 'config', status: 'warning', message, fix: `edit ${home.config}` }),
+    )
+    return found.length > 0 ? found : [ok('config', `${home.config} is valid`)]
+  } catch (thrown) {
+    return [broken('config', failureText(thrown), `edit ${home.config}, then: keel config check`)]
+  }
+}
+
+export async function checkDisk({ home }: CliSession): Promise<Finding[]> {
+  const folder = existsSync(home.root) ? home.root : resolve(home.root, '..')
+  if (!existsSync(folder)) return []
+  const { bavail, bsize } = await statfs(folder)
+  const free = bavail * bsize
+  const message = `${Math.floor(free / mebibyte)} MiB are free for ${home.root}`
+  if (free < brokenDiskBytes)
+    return [broken('disk', message, 'delete what is not needed, or set server.log_max_days lower')]
+  return [{ check: 'disk', status: free < scarceDiskBytes ? 'warning' : 'ok', message }]
+}
+
+export function checkDatabase({ home, io }: CliSession): Finding[] {
+  const { path } = databaseOf(home, io.env)
+  if (path === ':memory:' || !existsSync(path)) return [ok('database', 'none yet')]
+  try {
+    const db = new Database(path, { readonly: true })
+    try {
+      const verdict = db.pragma('quick_check(1)', { simple: true })
+      if (verdict === 'ok') return [ok('database', `${path} is sound`)]
+      return [broken('database', `${path}: ${String(verdict)}`, `keel stop, then put a backup of ${path} in its place`)]
+    } finally {
+      db.close()
+    }
+  } catch (thrown) {
+    return [
+      broken(
+        'database',
+        `${path} can not be read: ${failureText(thrown)}`,
+        `keel stop, then put a backup of ${path} in its place`,
+      ),
+    ]
+  }
+}
+
+function databaseOf(home: CliSession['home'], env: NodeJS.ProcessEnv): { path: string } {
+  try {
+    return openConfig(home, env).current().database
+  } catch {
+    // What is wrong with the configuration is another check's finding.
+    return { path: home.database }
+  }
+}
+
+function ok(check: string, message: string): Finding {
+  return { check, status: 'ok', message }
+}
+
+function broken(check: string, message: string, fix: string): Finding {
+  return { check, status: 'broken', message, fix }
+}
