@@ -1,0 +1,313 @@
+import OpenAI, { APIError, APIUserAbortError } from 'openai'
+import { describe, expect, test } from 'vitest'
+import { chatChunk, chatCompletion } from '#sdk/contracts/openai-chat.ts'
+import { startDoors } from '../support/compat-kernel.ts'
+
+const hello = [{ role: 'user' as const, content: 'Hello?' }]
+const model = 'mock/test-model'
+const weather = {
+  type: 'function' as const,
+  function: {
+    name: 'weather',
+    description: 'Tells the weather.',
+    parameters: { type: 'object', properties: { city: { type: 'string' } } },
+  },
+}
+
+/** What a call fails with. */
+async function failureOf(call: Promise<unknown>): Promise<APIError> {
+  const thrown = await call.then(
+    () => undefined,
+    (failure: unknown) => failure,
+  )
+  if (!(thrown instanceof APIError)) throw new Error(`Not refused by the API: ${thrown}`)
+  return thrown
+}
+
+/** The values of a stream's `data:` lines, as they are. */
+function dataOf(text: string): string[] {
+  return text.split('\n').flatMap((line) => (line.startsWith('data: ') ? [line.slice('data: '.length)] : []))
+}
+
+describe('chat completions, asked by the openai client', () => {
+  test('an answer in one piece', async () => {
+    const { openai, upstream } = await startDoors()
+    const answer = await openai.chat.completions.create({
+      model,
+      messages: [{ role: 'developer', content: 'Be short.' }, ...hello],
+      max_completion_tokens: 50,
+      temperature: 0.7,
+      top_p: 0.9,
+      stop: 'END',
+      seed: 4,
+      response_format: { type: 'json_object' },
+    })
+    expect(chatCompletion.strict().parse(answer)).toEqual(answer)
+    expect(answer).toMatchObject({
+      object: 'chat.completion',
+      model,
+      choices: [{ index: 0, message: { role: 'assistant', content: 'Hello from upstream.' }, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 },
+      system_fingerprint: null,
+    })
+    expect(answer.id).toMatch(/^chatcmpl-/)
+    expect(upstream.requests[0]?.body).toEqual({
+      model: 'test-model',
+      messages: [{ role: 'system', content: 'Be short.' }, ...hello],
+      max_tokens: 50,
+      temperature: 0.7,
+      top_p: 0.9,
+      stop: ['END'],
+      seed: 4,
+      response_format: { type: 'json_object' },
+    })
+  })
+
+  test('an answer as a stream', async () => {
+    const { openai } = await startDoors()
+    const chunks = []
+    for await (const chunk of await openai.chat.completions.create({ model, messages: hello, stream: true }))
+      chunks.push(chunk)
+    for (const chunk of chunks) expect(chatChunk.strict().parse(chunk)).toEqual(chunk)
+    expect(chunks[0]?.choices[0]?.delta.role).toBe('assistant')
+    expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toBe('Hello from upstream.')
+    expect(chunks.map(({ choices }) => choices[0]?.finish_reason)).toEqual([...chunks.slice(1).map(() => null), 'stop'])
+    expect(new Set(chunks.map((chunk) => `${chunk.id} ${chunk.model}`)).size).toBe(1)
+    expect(chunks[0]?.model).toBe(model)
+    expect(chunks.some((chunk) => 'usage' in chunk)).toBe(false)
+  })
+
+  test('the usage as the last chunk of a stream, where it is asked for, and then [DONE]', async () => {
+    const { post } = await startDoors()
+    const response = await post('/v1/chat/completions', {
+      model,
+      messages: hello,
+      stream: true,
+      stream_options: { include_usage: true },
+    })
+    expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/)
+    const data = dataOf(await response.text())
+    expect(data.pop()).toBe('[DONE]')
+    const chunks = data.map((text) => chatChunk.parse(JSON.parse(text)))
+    expect(chunks.pop()).toMatchObject({
+      choices: [],
+      usage: { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 },
+    })
+    expect(chunks.every(({ usage }) => usage === null)).toBe(true)
+  })
+
+  test('tools: calls come back, and their results go up', async () => {
+    const { openai, upstream } = await startDoors()
+    upstream.script({ toolCalls: [{ id: 'call_a', name: 'weather', arguments: '{"city":"Oslo"}' }] })
+    const asked = { model, messages: hello, tools: [weather], tool_choice: 'auto' as const }
+    const { choices } = await openai.chat.completions.create(asked)
+    const [choice] = choices
+    expect(choice).toMatchObject({
+      finish_reason: 'tool_calls',
+      message: {
+        content: null,
+        tool_calls: [{ id: 'call_a', type: 'function', function: { name: 'weather', arguments: '{"city":"Oslo"}' } }],
+      },
+    })
+    if (!choice) throw new Error('There is no choice')
+    upstream.script({ text: 'It rains.' })
+    const messages = [...hello, choice.message, { role: 'tool' as const, tool_call_id: 'call_a', content: 'rain' }]
+    const last = await openai.chat.completions.create({ ...asked, messages })
+    expect(last.choices[0]?.message.content).toBe('It rains.')
+    expect(upstream.requests[1]?.body).toMatchObject({
+      messages: [
+        ...hello,
+        { role: 'assistant', tool_calls: [{ id: 'call_a', function: { name: 'weather' } }] },
+        { role: 'tool', tool_call_id: 'call_a', content: 'rain' },
+      ],
+      tools: [weather],
+      tool_choice: 'auto',
+    })
+  })
+
+  test('tool calls in a stream, put together by the client', async () => {
+    const { openai, upstream } = await startDoors()
+    upstream.script({
+      text: 'Let me look.',
+      toolCalls: [
+        { id: 'call_a', name: 'weather', arguments: '{"city":"Oslo"}' },
+        { id: 'call_b', name: 'weather', arguments: '{"city":"Rome"}' },
+      ],
+    })
+    const runner = openai.chat.completions.stream({ model, messages: hello, tools: [weather] })
+    const { choices } = await runner.finalChatCompletion()
+    expect(choices[0]).toMatchObject({
+      finish_reason: 'tool_calls',
+      message: {
+        content: 'Let me look.',
+        tool_calls: [
+          { id: 'call_a', type: 'function', function: { name: 'weather', arguments: '{"city":"Oslo"}' } },
+          { id: 'call_b', type: 'function', function: { name: 'weather', arguments: '{"city":"Rome"}' } },
+        ],
+      },
+    })
+  })
+
+  test('pictures beside text', async () => {
+    const { openai, upstream } = await startDoors()
+    const content = [
+      { type: 'text' as const, text: 'What is this?' },
+      { type: 'image_url' as const, image_url: { url: 'data:image/png;base64,aGVsbG8=', detail: 'low' as const } },
+    ]
+    await openai.chat.completions.create({ model, messages: [{ role: 'user', content }] })
+    expect(upstream.requests[0]?.body.messages).toEqual([{ role: 'user', content }])
+  })
+
+  test.each([
+    ['auto', model],
+    ['default', model],
+    ['keel', model],
+    ['keel/auto', model],
+    ['test-model', model],
+    ['nested', 'mock/family/nested'],
+    ['family/nested', 'mock/family/nested'],
+    ['mock/whatever', 'mock/whatever'],
+    ['claude-a', 'claude/claude-a'],
+    ['keel/offline', 'keel/offline'],
+  ])('the name %s means %s', async (name, executed) => {
+    const { openai } = await startDoors()
+    expect((await openai.chat.completions.create({ model: name, messages: hello })).model).toBe(executed)
+  })
+
+  test.each([
+    ['nobody/knows', "The model 'nobody/knows' does not exist"],
+    ['gpt-unknown', "The model 'gpt-unknown' does not exist"],
+    ['test-small', 'may mean mock/test-small or spare/test-small'],
+    ['mock/', "The model 'mock/' does not exist"],
+    ['keel/agent/nobody', "The model 'keel/agent/nobody' does not exist"],
+    ['__proto__/x', 'does not exist'],
+  ])('the name %s is not known', async (name, message) => {
+    const { openai, upstream } = await startDoors()
+    const failure = await failureOf(openai.chat.completions.create({ model: name, messages: hello }))
+    expect(failure).toMatchObject({
+      status: 404,
+      code: 'model_not_found',
+      param: 'model',
+      type: 'invalid_request_error',
+    })
+    expect(failure.message).toContain(message)
+    expect(upstream.requests).toHaveLength(0)
+  })
+
+  test('a fallback answers when the named model fails, and is named in the answer', async () => {
+    const { openai, upstream } = await startDoors()
+    upstream.script({ status: 401 })
+    const answer = await openai.chat.completions.create({ model, messages: hello })
+    expect(answer).toMatchObject({ model: 'spare/other-model', choices: [{ message: { content: 'From the spare.' } }] })
+  })
+
+  test('no fallback answers where x-keel-fallback is off', async () => {
+    const { openai, upstream, spare } = await startDoors()
+    upstream.script({ status: 401 })
+    const call = openai.chat.completions.create({ model, messages: hello }, { headers: { 'x-keel-fallback': 'off' } })
+    expect(await failureOf(call)).toMatchObject({ status: 502, type: 'server_error' })
+    expect(spare.requests).toHaveLength(0)
+  })
+
+  const refusals: [string, Partial<OpenAI.ChatCompletionCreateParamsNonStreaming>, string][] = [
+    ['no messages', { messages: [] }, 'messages'],
+    ['two choices', { n: 2 }, 'n'],
+    ['a temperature out of bounds', { temperature: 3 }, 'temperature'],
+  ]
+  test.each(refusals)('%s is refused', async (_, change, param) => {
+    const { openai } = await startDoors()
+    const failure = await failureOf(openai.chat.completions.create({ model, messages: hello, ...change }))
+    expect(failure).toMatchObject({ status: 400, type: 'invalid_request_error', param })
+  })
+
+  test.each([
+    [400, 400, 'invalid_request_error', null],
+    [404, 404, 'invalid_request_error', 'model_not_found'],
+    [429, 429, 'rate_limit_exceeded', 'rate_limit_exceeded'],
+    [500, 502, 'server_error', null],
+  ])('an upstream that answers %i is told as %i', async (upstreamStatus, status, type, code) => {
+    const { openai, upstream } = await startDoors()
+    upstream.script({ status: upstreamStatus, ...(status === 429 ? { headers: { 'retry-after': '7' } } : {}) })
+    const options = { headers: { 'x-keel-fallback': 'off' } }
+    for (const stream of [false, true]) {
+      const failure = await failureOf(openai.chat.completions.create({ model, messages: hello, stream }, options))
+      expect(failure).toMatchObject({ status, type, code })
+      expect(failure.headers?.get('content-type')).toMatch(/^application\/json/)
+      expect(failure.headers?.get('retry-after')).toBe(status === 429 ? '7' : null)
+    }
+  })
+
+  test('a wrong key is refused in the same words as by OpenAI', async () => {
+    const { url } = await startDoors()
+    const stranger = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'wrong-key-0123456789', maxRetries: 0 })
+    const failure = await failureOf(stranger.chat.completions.create({ model, messages: hello }))
+    expect(failure).toMatchObject({ status: 401, code: 'invalid_api_key', type: 'invalid_request_error' })
+  })
+
+  test('a stream that breaks ends with an error and without [DONE]', async () => {
+    const { post, openai, upstream } = await startDoors()
+    upstream.script({ fault: 'reset', afterChunks: 2, chunkDelayMs: 5 })
+    const body = { model, messages: hello, stream: true as const }
+    const data = dataOf(await (await post('/v1/chat/completions', body)).text())
+    const last: unknown = JSON.parse(data.at(-1) ?? '')
+    expect(last).toMatchObject({
+      error: { type: 'server_error', message: expect.any(String), param: null, code: null },
+    })
+    expect(data).not.toContain('[DONE]')
+
+    let text = ''
+    const read = async () => {
+      for await (const { choices } of await openai.chat.completions.create(body))
+        text += choices[0]?.delta.content ?? ''
+    }
+    expect(await failureOf(read())).toMatchObject({ type: 'server_error' })
+    expect(text).toBe('Hello from ')
+
+    upstream.script({})
+    text = ''
+    await read()
+    expect(text).toBe('Hello from upstream.')
+  })
+
+  test('a client that hangs up ends the call upstream, streamed or not', async () => {
+    const { openai, upstream } = await startDoors()
+    upstream.script({ fault: 'hang', afterChunks: 1 })
+    for await (const { choices } of await openai.chat.completions.create({ model, messages: hello, stream: true })) {
+      if (choices[0]?.delta.content) break
+    }
+    expect(await upstream.requests[0]?.ended).toBe('aborted')
+
+    upstream.script({ fault: 'hang' })
+    const abort = new AbortController()
+    const call = openai.chat.completions.create({ model, messages: hello }, { signal: abort.signal })
+    await upstream.received(2)
+    abort.abort()
+    await expect(call).rejects.toThrow(APIUserAbortError)
+    expect(await upstream.requests[1]?.ended).toBe('aborted')
+  })
+
+  test('only who asks for a steady answer gets one from the cache', async () => {
+    const { openai, upstream } = await startDoors()
+    const ask = (change: Partial<OpenAI.ChatCompletionCreateParamsNonStreaming>, headers = {}) =>
+      openai.chat.completions.create({ model, messages: hello, ...change }, { headers })
+    for (const change of [{}, { temperature: 1 }, { temperature: 0, tools: [weather] }]) {
+      await ask(change)
+      await ask(change)
+    }
+    expect(upstream.requests).toHaveLength(6)
+    await ask({ temperature: 0 })
+    const again = await ask({ temperature: 0 })
+    expect(upstream.requests).toHaveLength(7)
+    expect(again.choices[0]?.message.content).toBe('Hello from upstream.')
+    await ask({ temperature: 0 }, { 'cache-control': 'no-cache' })
+    expect(upstream.requests).toHaveLength(8)
+  })
+
+  test('every call is put to the account, and nothing else is stored', async () => {
+    const { openai, kept, store } = await startDoors()
+    await openai.chat.completions.create({ model, messages: hello })
+    expect(kept.costs).toMatchObject([{ model, turn_id: null, tokens_in: 11, tokens_out: 7 }])
+    const rows = store.read.prepare('select (select count(*) from sessions) + (select count(*) from turns) as n').get()
+    expect(rows).toEqual({ n: 0 })
+  })
+})
