@@ -1,0 +1,172 @@
+import type { LookupAddress } from 'node:dns'
+import { lookup as systemLookup } from 'node:dns/promises'
+import { isIP, type LookupFunction } from 'node:net'
+import { Agent, fetch, type Response } from 'undici'
+import { isErrorOf, RuntimeError } from '../errors.ts'
+import { bareHost, isAllowedHost, isPublicAddress } from './address-rules.ts'
+
+/*
+ * The one way out for requests whose address a model, a guest or a web page may have chosen.
+ */
+
+export interface GuardedFetchOptions {
+  signal?: AbortSignal | undefined
+  /** How much of the body is kept, in bytes after decompression; the rest is not read. */
+  maxBytes: number
+  /** For everything: names, redirects and the body. */
+  timeoutMs: number
+  /** Hosts (`name` or `name:port`) that may be private. */
+  allowedHosts: readonly string[]
+  headers?: Readonly<Record<string, string>>
+  /** All addresses of a name. */
+  lookup?: (hostname: string) => Promise<LookupAddress[]>
+}
+
+export interface GuardedAnswer {
+  status: number
+  /** Where the answer came from, after redirects. */
+  url: string
+  content_type: string | null
+  body: Buffer
+  /** The body was longer than `maxBytes`. */
+  truncated: boolean
+}
+
+const maxRedirects = 5
+const maxHeaderBytes = 32_768
+const redirectStatuses = new Set([301, 302, 303, 307, 308])
+/** What may follow a redirect to another origin; any other header may hold a secret. */
+const publicHeaders = new Set(['accept', 'accept-language', 'user-agent'])
+
+/**
+ * GETs a URL of the public internet, or of a host the operator has named. `invalid`: no http(s) URL; `forbidden`: the
+ * address is not public; `upstream_failed`: no answer; `timeout`; `cancelled`.
+ */
+export async function guardedFetch(address: string, options: GuardedFetchOptions): Promise<GuardedAnswer> {
+  const deadline = AbortSignal.timeout(options.timeoutMs)
+  const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline
+  let url = checkedUrl(address)
+  let headers: Record<string, string> = { 'user-agent': 'Keel', ...lowerCased(options.headers ?? {}) }
+  try {
+    for (let redirects = 0; redirects <= maxRedirects; redirects++) {
+      const hop = await fetchHop(url, headers, signal, options)
+      if ('answer' in hop) return hop.answer
+      if (hop.next.origin !== url.origin) headers = pickPublic(headers)
+      url = hop.next
+    }
+    throw new RuntimeError('upstream_failed', `The address led to more than ${maxRedirects} redirects`)
+  } catch (cause) {
+    if (options.signal?.aborted) throw new RuntimeError('cancelled', undefined, undefined, { cause })
+    if (deadline.aborted) {
+      const message = `${url.host} did not answer within ${options.timeoutMs / 1000} s`
+      throw new RuntimeError('timeout', message, undefined, { cause })
+    }
+    if (cause instanceof RuntimeError) throw cause
+    throw new RuntimeError('upstream_failed', `${url.host} could not be reached: ${reasonOf(cause)}`, undefined, {
+      cause,
+    })
+  }
+}
+
+function checkedUrl(address: string, base?: URL): URL {
+  const url = URL.parse(address, base?.href)
+  if (!url) throw new RuntimeError('invalid', 'The address is not a valid URL')
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new RuntimeError('invalid', `Only http and https addresses can be fetched, not '${url.protocol}'`)
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new RuntimeError('invalid', 'The address must not contain a user name or password')
+  }
+  // The same host under a second name would pass lists that name the first.
+  if (url.hostname.endsWith('.')) throw new RuntimeError('forbidden', `The host '${url.hostname}' ends in a dot`)
+  return url
+}
+
+type Hop = { answer: GuardedAnswer } | { next: URL }
+
+async function fetchHop(
+  url: URL,
+  headers: Record<string, string>,
+  signal: AbortSignal,
+  { allowedHosts, maxBytes, lookup = lookupAll }: GuardedFetchOptions,
+): Promise<Hop> {
+  const addresses = await checkedAddresses(url, allowedHosts, lookup, signal)
+  const agent = new Agent({ connect: { lookup: pinnedTo(addresses) }, allowH2: false, maxHeaderSize: maxHeaderBytes })
+  try {
+    const response = await fetch(url, { headers, signal, redirect: 'manual', dispatcher: agent })
+    const location = redirectStatuses.has(response.status) ? response.headers.get('location') : null
+    if (location !== null) return { next: checkedUrl(location, url) }
+    const { body, truncated } = await readBody(response, maxBytes)
+    const content_type = response.headers.get('content-type')
+    return { answer: { status: response.status, url: url.href, content_type, body, truncated } }
+  } finally {
+    await agent.destroy()
+  }
+}
+
+/** The addresses that may be connected to: those that were checked, not what the name says a moment later. */
+async function checkedAddresses(
+  url: URL,
+  allowedHosts: readonly string[],
+  lookup: (hostname: string) => Promise<LookupAddress[]>,
+  signal: AbortSignal,
+): Promise<LookupAddress[]> {
+  const host = bareHost(url)
+  const family = isIP(host)
+  // What is an address already is connected to as it stands, so nobody is asked what it means.
+  const found = family === 0 ? lookup(host) : Promise.resolve([{ address: host, family }])
+  const addresses = await Promise.race([found, aborted(signal)]).catch((cause) => {
+    if (signal.aborted || isErrorOf(cause, 'cancelled')) throw cause
+    throw new RuntimeError('upstream_failed', `The host '${host}' could not be found`, undefined, { cause })
+  })
+  if (addresses.length === 0) throw new RuntimeError('upstream_failed', `The host '${host}' has no address`)
+  if (!isAllowedHost(url, allowedHosts) && !addresses.every(({ address }) => isPublicAddress(address))) {
+    throw new RuntimeError('forbidden', `The host '${host}' is not on the public internet`)
+  }
+  return addresses
+}
+
+function lookupAll(hostname: string): Promise<LookupAddress[]> {
+  return systemLookup(hostname, { all: true })
+}
+
+function pinnedTo(addresses: LookupAddress[]): LookupFunction {
+  return (_hostname, { all }, callback) => {
+    const [first] = addresses
+    if (all || !first) callback(null, addresses)
+    else callback(null, first.address, first.family)
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  if (signal.aborted) reject(signal.reason)
+  else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  return promise
+}
+
+async function readBody(response: Response, maxBytes: number): Promise<{ body: Buffer; truncated: boolean }> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  // Leaving the loop early cancels the stream, and with it the connection.
+  for await (const chunk of response.body ?? []) {
+    chunks.push(chunk)
+    length += chunk.byteLength
+    if (length > maxBytes) break
+  }
+  return { body: Buffer.concat(chunks).subarray(0, maxBytes), truncated: length > maxBytes }
+}
+
+function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+}
+
+function pickPublic(headers: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => publicHeaders.has(name)))
+}
+
+/** undici says 'fetch failed' and puts the reason beneath it. */
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause)
+  return cause.cause instanceof Error ? reasonOf(cause.cause) : cause.message || cause.name
+}
