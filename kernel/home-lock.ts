@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { RuntimeError } from '#sdk/errors.ts'
@@ -43,7 +43,9 @@ export function runningPid(home: Home): number | undefined {
 }
 
 function tryLock(home: Home, timeout: number): Database.Database | undefined {
-  const db = new Database(join(home.run, 'lock.db'), { timeout })
+  const file = join(home.run, 'lock.db')
+  const db = new Database(file, { timeout })
+  chmodSync(file, 0o600)
   try {
     db.exec('BEGIN EXCLUSIVE')
     return db

@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { isErrorOf } from '#sdk/errors.ts'
 import { openConfig } from '../config/live-config.ts'
+import { offlineProvider } from '../config/sections/providers.ts'
 import { runningPid } from '../home-lock.ts'
 import type { CliSession } from './connection.ts'
 import type { Finding } from './doctor.ts'
@@ -72,9 +73,14 @@ export async function checkProviders({ client, io }: CliSession): Promise<Findin
       query: { refresh: true, validation_level: 'list' },
       signal,
     })
-    return Object.entries(providers).map(([name, listing]): Finding => {
+    const configured = Object.entries(providers).filter(([name]) => name !== offlineProvider)
+    return configured.map(([name, listing]): Finding => {
       if (listing.status === 'ok')
-        return { check: 'provider', status: 'ok', message: `${name} has ${listing.count} models` }
+        return {
+          check: 'provider',
+          status: 'ok',
+          message: `${name} has ${listing.count} ${listing.count === 1 ? 'model' : 'models'}`,
+        }
       const message = `${name}: ${listing.error ?? listing.reason ?? listing.status}`
       if (listing.status === 'skipped')
         return { check: 'provider', status: 'warning', message, fix: listing.hint ?? `keel provider key ${name}` }

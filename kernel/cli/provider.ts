@@ -58,17 +58,31 @@ export async function setProviderKey(session: CliSession, name: string): Promise
 
 export async function removeProvider(session: CliSession, name: string): Promise<void> {
   const { client, out } = session
-  const known = valueAt(await readConfig(session), ['providers', name])
-  if (!isTable(known)) throw new RuntimeError('not_found', `The provider "${name}" is not configured`)
+  const config = await readConfig(session)
+  if (!isTable(valueAt(config, ['providers', name]))) {
+    throw new RuntimeError('not_found', `The provider "${name}" is not configured`)
+  }
   const { removed } = await withServer(
     session,
     () => client.providers.deleteProviderKey({ params: { name } }),
     () => ({ removed: false }),
   )
-  const update = await putConfig(session, { providers: { [name]: null } })
+  const update = await putConfig(session, { providers: { [name]: null }, ...withoutModelsOf(name, config) })
   out.value({ provider: name, key_removed: removed, ...update }, () =>
     out.line(`${name} is removed${removed ? ', and its stored key is deleted' : ''}.`),
   )
+}
+
+/** The change that keeps no model of a provider that is going. */
+function withoutModelsOf(name: string, config: Table): Table {
+  const models: Table = {}
+  const isOfProvider = (model: unknown) => typeof model === 'string' && model.startsWith(`${name}/`)
+  if (isOfProvider(valueAt(config, ['models', 'primary']))) models.primary = null
+  const fallbacks = valueAt(config, ['models', 'fallbacks'])
+  if (Array.isArray(fallbacks) && fallbacks.some(isOfProvider)) {
+    models.fallbacks = fallbacks.filter((model) => !isOfProvider(model))
+  }
+  return Object.keys(models).length === 0 ? {} : { models }
 }
 
 async function storeKey({ client }: CliSession, name: string, key: string) {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { RuntimeError } from '#sdk/errors.ts'
+import { runningPid } from '../home-lock.ts'
 import type { CliIo } from './cli-io.ts'
 import { createOutput } from './output.ts'
 import { prepareHome, type StartOptions, showStart } from './start.ts'
@@ -18,6 +19,9 @@ const announcement = z.object({ url: z.string(), dashboard_url: z.string(), pid:
 /** Starts Keel in a process of its own and returns once it is up; a failure is told with its exit code. */
 export async function startDetached(io: CliIo, options: StartOptions): Promise<number> {
   const home = prepareHome(io, options)
+  const running = runningPid(home)
+  if (running !== undefined)
+    throw new RuntimeError('conflict', `Keel already runs in ${home.root} (process ${running})`)
   const printed = join(home.run, 'start.log')
   const file = openSync(printed, 'w', 0o600)
   const child = spawn(

@@ -10,11 +10,12 @@ import { type Effective, effectiveConfig } from './effective.ts'
 import { readEnvLayer } from './env-layer.ts'
 import { deleteAt, dotted, isTable, leavesOf, parseDotted, setAt, startsWith, type Table, valueAt } from './key-path.ts'
 import { type ConfigSource, type Layers, mergedFiles, readFiles, sourceOf } from './layers.ts'
-import { backUp, overridesText, replaceFile, restore } from './overrides-file.ts'
+import { overridesText } from './overrides-file.ts'
 import { applyPatch, type CleanPatch, cleanPatch, type PatchedOverrides } from './patch.ts'
 import { presets } from './presets.ts'
 import { redactedConfig } from './redact.ts'
 import type { Config } from './schema.ts'
+import { changedKeys, writeChange } from './write-change.ts'
 
 /** Told after a change: dotted paths of what changed, and which of them wait for the next start. */
 export type ConfigListener = (changed: string[], deferred: string[]) => void | Promise<void>
@@ -158,7 +159,7 @@ class LayeredConfig implements LiveConfig {
   async #applyPatch({ values, ignoredKeys, providerKeys }: CleanPatch): Promise<ConfigUpdate> {
     const disk = this.#readLayers()
     const patched = applyPatch(values, disk, this.redacted())
-    const newKeys = this.#changedKeys(providerKeys)
+    const newKeys = changedKeys(providerKeys, this.#secrets)
     const layers = withPatch(disk, patched)
     const next = this.#effective(layers, new Set([...newKeys.keys()].filter((name) => newKeys.get(name) !== null)))
     const ignored = this.#dropUnknown(values, next, layers)
@@ -181,14 +182,15 @@ class LayeredConfig implements LiveConfig {
       }
     }
 
-    const undo = await this.#persist(before === after ? undefined : after, newKeys)
+    const written = await writeChange(this.#home, before === after ? undefined : after, newKeys, this.#secrets)
+    this.#lastBackup = written.backup ?? this.#lastBackup
     const old = { layers: this.#layers, stored: this.#stored }
     const changed = this.#adopt(layers, next)
     for (const name of newKeys.keys()) changed.push(`providers.${name}.api_key`)
     try {
       await this.#announce(changed)
     } catch (thrown) {
-      await undo.restore()
+      await written.undo()
       this.#adopt(old.layers, old.stored)
       await this.#announce(changed)
       throw thrown
@@ -199,22 +201,11 @@ class LayeredConfig implements LiveConfig {
       updated: true,
       persisted: true,
       message,
-      backup_path: undo.backup ?? null,
+      backup_path: written.backup ?? null,
       deferred_apply,
       ignored_keys,
       shadowed,
     }
-  }
-
-  /** Which of the given keys differ from those in the sealed store. */
-  #changedKeys(providerKeys: ReadonlyMap<string, string | null>): Map<string, string | null> {
-    const changed = new Map<string, string | null>()
-    for (const [name, key] of providerKeys) {
-      if (!this.#secrets)
-        throw new RuntimeError('unavailable', `providers.${name}.api_key: keys can be stored only while Keel runs`)
-      if ((this.#secrets.get(sealedKeyName(name)) ?? null) !== key) changed.set(name, key)
-    }
-    return changed
   }
 
   /** Keys of the patch that no section knows are not kept. */
@@ -222,35 +213,6 @@ class LayeredConfig implements LiveConfig {
     const fromPatch = next.unknown.filter((path) => valueAt(values, path) !== undefined)
     for (const path of fromPatch) deleteAt(layers.overrides, path)
     return fromPatch.map(dotted)
-  }
-
-  async #persist(text: string | undefined, keys: ReadonlyMap<string, string | null>) {
-    const path = this.#home.overrides
-    const oldKeys = new Map([...keys.keys()].map((name) => [name, this.#secrets?.get(sealedKeyName(name)) ?? null]))
-    let backup: string | undefined
-    const restoreAll = async () => {
-      this.#storeKeys(oldKeys)
-      if (text !== undefined) await restore(path, backup)
-    }
-    if (text !== undefined) backup = await backUp(path, new Date())
-    if (backup !== undefined) this.#lastBackup = backup
-    try {
-      this.#storeKeys(keys)
-      if (text !== undefined) await replaceFile(path, text)
-    } catch (cause) {
-      await restoreAll()
-      throw new RuntimeError('internal', 'The configuration could not be written; nothing was changed', undefined, {
-        cause,
-      })
-    }
-    return { backup, restore: restoreAll }
-  }
-
-  #storeKeys(keys: ReadonlyMap<string, string | null>): void {
-    for (const [name, key] of keys) {
-      if (key === null) this.#secrets?.delete(sealedKeyName(name))
-      else this.#secrets?.put(sealedKeyName(name), key)
-    }
   }
 
   /** Makes `stored` what runs, but for what waits for the next start. Returns the paths that changed. */

@@ -171,7 +171,10 @@ test("without a server, settings are read from and changed in the files, under t
 
 test('a provider is added with its key and model, and removed again', async () => {
   const { url, calls } = await fakeKeel({
-    'GET /api/config': { models: { primary: 'keel/offline' }, providers: { mine: { url: 'http://x' } } },
+    'GET /api/config': {
+      models: { primary: 'keel/offline', fallbacks: ['mine/m2', 'b/c'] },
+      providers: { mine: { url: 'http://x' } },
+    },
     'PUT /api/config': update,
     'PUT /api/providers/mine/key': { stored: true, provider: 'mine', keystore_entry: 'mine_api_key' },
     'DELETE /api/providers/mine/key': { removed: true, provider: 'mine', keystore_entry: 'mine_api_key' },
@@ -208,7 +211,7 @@ test('a provider is added with its key and model, and removed again', async () =
   expect((await keel(['provider', 'remove', 'mine'], { env })).stdout).toBe(
     'mine is removed, and its stored key is deleted.\n',
   )
-  expect(calls.at(-1)?.body).toEqual({ providers: { mine: null } })
+  expect(calls.at(-1)?.body).toEqual({ providers: { mine: null }, models: { fallbacks: ['b/c'] } })
   expect((await keel(['provider', 'remove', 'other'], { env })).stderr).toBe('The provider "other" is not configured\n')
   expect((await keel(['provider', 'add', 'mine'], { env })).stderr).toContain('--url is needed')
   expect((await keel(['provider', 'add', 'openai', '--key', 'sk-on-the-line'], { env })).stderr).toContain(
@@ -245,6 +248,9 @@ test('start prints where Keel is, passes its exit code on, and knows the codes o
   )
   expect([taken.code, taken.stderr]).toEqual([2, 'listen EADDRINUSE: address already in use 127.0.0.1:1\n'])
   expect((await failWith(new RuntimeError('invalid', 'invalid config: x'))).code).toBe(1)
+  const lock = lockHome(home)
+  onTestFinished(() => lock.release())
+  expect((await keel(['start', '--detach', '--home', home.root])).stderr).toContain(`Keel already runs in ${home.root}`)
   expect((await keel(['start', '--home', home.root, '--new-secret-key'])).stderr).toContain(
     'exists, so no new one is made',
   )
