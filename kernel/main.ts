@@ -1,4 +1,4 @@
-import { events } from '#sdk/events.ts'
+import type { events } from '#sdk/events.ts'
 import { agentService } from '#sdk/services/agent.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
 import { toolsService } from '#sdk/services/tools.ts'
@@ -10,8 +10,8 @@ import { openConfig } from './config/live-config.ts'
 import type { Config } from './config/schema.ts'
 import type { Context } from './context.ts'
 import { createEventBus } from './events/bus.ts'
-import { lockHome } from './home-lock.ts'
 import { openHome, readSecretKey } from './home.ts'
+import { lockHome } from './home-lock.ts'
 import { createApp } from './http/app.ts'
 import { createGate } from './http/gate.ts'
 import { OriginPolicy } from './http/origin.ts'
@@ -36,8 +36,8 @@ import { openStore, type Store } from './store/store.ts'
 import { startSupervisor } from './supervisor/supervisor.ts'
 import { toolSettingsOf } from './tools/settings.ts'
 import { contextStep } from './turns/context-step.ts'
-import { inferStep } from './turns/infer-step.ts'
 import { openInFlight } from './turns/in-flight.ts'
+import { inferStep } from './turns/infer-step.ts'
 import { toolStep } from './turns/tool-step.ts'
 import { TurnRunner } from './turns/turn-runner.ts'
 
@@ -56,7 +56,13 @@ export interface Kernel {
 }
 
 /** The one place that constructs things. Errors carry the `exit_code` that the process should end with. */
-export async function startKernel({ home: homePath, env = process.env }: { home?: string; env?: NodeJS.ProcessEnv }): Promise<Kernel> {
+export async function startKernel({
+  home: homePath,
+  env = process.env,
+}: {
+  home?: string
+  env?: NodeJS.ProcessEnv
+}): Promise<Kernel> {
   const startedAt = Date.now()
   const { version } = packageJson
   const home = openHome(homePath, env)
@@ -64,7 +70,12 @@ export async function startKernel({ home: homePath, env = process.env }: { home?
   const undo: (() => unknown)[] = [() => lock.release()]
   try {
     const config = openConfig(home, env)
-    const { log, feed, setLevel, close: closeLog } = await openLogger({
+    const {
+      log,
+      feed,
+      setLevel,
+      close: closeLog,
+    } = await openLogger({
       dir: config.current().server.log_dir,
       level: config.current().agent.log_level,
       maxDays: config.current().server.log_max_days,
@@ -112,7 +123,10 @@ export async function startKernel({ home: homePath, env = process.env }: { home?
       bus,
       inference,
       log,
-      hasModel: () => [config.current().models.primary, ...config.current().models.fallbacks].some((model) => !model.startsWith(`${offlineProvider}/`)),
+      hasModel: () =>
+        [config.current().models.primary, ...config.current().models.fallbacks].some(
+          (model) => !model.startsWith(`${offlineProvider}/`),
+        ),
     })
     const turns = new TurnRunner({
       store,
@@ -127,7 +141,10 @@ export async function startKernel({ home: homePath, env = process.env }: { home?
 
     const rateLimits = new RateLimits(() => rateLimitSettings(config.current()))
     const gate = createGate(
-      { apiKey: () => currentApiKey(home, config.current()), trustedProxyCidrs: () => config.current().server.trusted_proxy_cidrs },
+      {
+        apiKey: () => currentApiKey(home, config.current()),
+        trustedProxyCidrs: () => config.current().server.trusted_proxy_cidrs,
+      },
       rateLimits,
     )
     const tickets = new Tickets()
@@ -158,14 +175,23 @@ export async function startKernel({ home: homePath, env = process.env }: { home?
       corsMaxAgeSeconds: () => config.current().cors.max_age_seconds,
     })
     const sockets = createEventSockets({ bus, gate, origins, tickets, topics: watchableTopics(context), version, log })
-    const handle = createApp({ areas, context, gate, origins, log, pending: new Set(pendingRoutes), unlimited: unlimitedRoutes })
+    const handle = createApp({
+      areas,
+      context,
+      gate,
+      origins,
+      log,
+      pending: new Set(pendingRoutes),
+      unlimited: unlimitedRoutes,
+    })
     const server = createHttpServer({ handle, upgrade: sockets.upgrade })
 
     let apiKey = currentApiKey(home, config.current())
     config.onChange(async (changed, deferred) => {
       setLevel(config.current().agent.log_level)
       await inference.configure(settings())
-      if (supervisor.status().some(({ name, state }) => name === 'tools' && state === 'ready')) await tools.configure(toolSettingsOf(config.current()))
+      if (supervisor.status().some(({ name, state }) => name === 'tools' && state === 'ready'))
+        await tools.configure(toolSettingsOf(config.current()))
       const key = currentApiKey(home, config.current())
       if (key !== apiKey) {
         apiKey = key

@@ -1,8 +1,8 @@
+import type { ServiceHandlers } from '#sdk/service.ts'
 import { agentService } from '#sdk/services/agent.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
 import { kernelForAgent, kernelForInference, kernelForTools } from '#sdk/services/kernel.ts'
 import { toolsService } from '#sdk/services/tools.ts'
-import type { ServiceHandlers } from '#sdk/service.ts'
 import { serviceSpec } from './supervisor/spec.ts'
 
 /** What the kernel does for each service that asks. */

@@ -33,7 +33,13 @@ export interface ResolvedAuthority {
 }
 
 /** The highest grant, or External without one, under the lowest ceiling. */
-export function resolveAuthority({ grants, ceilings }: { grants: readonly Grant[]; ceilings: readonly Authority[] }): ResolvedAuthority {
+export function resolveAuthority({
+  grants,
+  ceilings,
+}: {
+  grants: readonly Grant[]
+  ceilings: readonly Authority[]
+}): ResolvedAuthority {
   const granted = grants.map(({ level }) => level).reduce(higher, 'External')
   const ceiling = ceilings.length > 0 ? ceilings.reduce(lower) : null
   const level = ceiling === null ? granted : lower(granted, ceiling)

@@ -21,7 +21,10 @@ export interface ApprovalSettings {
 export type ToolJudge = (use: ToolUse) => Judgement
 
 /** Judges each use of a tool by the settings of the moment: blocked tools, then the rules in order, then the gate. */
-export function openJudge(settings: () => { policy: Omit<PolicySettings, 'usesInLastMinute'>; approvals: ApprovalSettings }, now: () => number = Date.now): ToolJudge {
+export function openJudge(
+  settings: () => { policy: Omit<PolicySettings, 'usesInLastMinute'>; approvals: ApprovalSettings },
+  now: () => number = Date.now,
+): ToolJudge {
   const usesInLastMinute = countUses(now)
 
   return (use) => {

@@ -42,7 +42,9 @@ export const rules: readonly Rule[] = [
     name: 'authority',
     waivedForCreator: true,
     denies: ({ tool, authority }) =>
-      riskAllowed(authority, tool.risk) ? null : `${authority} authority cannot use ${tool.risk}-level tool '${tool.name}'`,
+      riskAllowed(authority, tool.risk)
+        ? null
+        : `${authority} authority cannot use ${tool.risk}-level tool '${tool.name}'`,
   },
   {
     name: 'command_safety',
@@ -56,7 +58,9 @@ export const rules: readonly Rule[] = [
     name: 'rate_limit',
     waivedForCreator: true,
     denies: ({ tool }, { usesInLastMinute }) =>
-      usesInLastMinute(tool.name) > maxUsesPerMinute ? `tool '${tool.name}' was used more than ${maxUsesPerMinute} times in a minute` : null,
+      usesInLastMinute(tool.name) > maxUsesPerMinute
+        ? `tool '${tool.name}' was used more than ${maxUsesPerMinute} times in a minute`
+        : null,
   },
   {
     name: 'validation',
@@ -79,7 +83,10 @@ function pathsOf({ tool, input }: ToolUse): string[] {
   return tool.paths.flatMap((name) => (typeof input[name] === 'string' ? [input[name]] : []))
 }
 
-function deniesPath(use: ToolUse, { workspace_only, allowed_paths, protected_patterns }: PolicySettings): string | null {
+function deniesPath(
+  use: ToolUse,
+  { workspace_only, allowed_paths, protected_patterns }: PolicySettings,
+): string | null {
   for (const path of pathsOf(use)) {
     const lowered = path.replaceAll('\\', '/').toLowerCase()
     const pattern = protected_patterns.find((candidate) => lowered.includes(candidate.toLowerCase()))
@@ -94,7 +101,9 @@ function deniesPath(use: ToolUse, { workspace_only, allowed_paths, protected_pat
 
 /** The workspace may lie inside the home, so a relative path is no matter here; what is absolute and inside is. */
 function deniesOwnHome(use: ToolUse, { home, allowed_paths }: PolicySettings): string | null {
-  const own = pathsOf(use).find((path) => isUnder(path, home) && !allowed_paths.some((folder) => folder !== home && isUnder(path, folder)))
+  const own = pathsOf(use).find(
+    (path) => isUnder(path, home) && !allowed_paths.some((folder) => folder !== home && isUnder(path, folder)),
+  )
   return own === undefined ? null : `the path '${own}' belongs to Keel itself`
 }
 

@@ -52,7 +52,7 @@ const families: readonly Family[] = [
     weight: 0.3,
     patterns: [
       /\bI[^\S\n]+am[^\S\n]+(?:the[^\S\n]+|your[^\S\n]+|an?[^\S\n]+)?(?:admin(?:istrator)?|root|owner|creator|developer)\b/i,
-      /\bas[^\S\n]+(?:an?[^\S\n]+|the[^\S\n]+)?(?:admin(?:istrator)?|system)\b(?!\s+(?:call|service|prompt|file|design|engineer))/i,
+      /\bas[^\S\n]+(?:an?[^\S\n]+|the[^\S\n]+)?(?:admin(?:istrator)?|system)\b(?!\s+(?:admin|architect|call|service|prompt|file|design|engineer))/i,
       /\bwith[^\S\n]+(?:admin(?:istrator)?|root|system)[^\S\n]+(?:privileges?|access|rights|permissions?)/i,
     ],
   },
@@ -70,7 +70,11 @@ const families: readonly Family[] = [
 /** How much a text looks like an attack on the instructions, by families of phrases over its normalised form. */
 export function scanInput(text: string): ThreatScan {
   const seen = normalizeText(text)
-  const hits = families.map(({ name, weight, patterns }) => ({ name, weight, count: patterns.filter((pattern) => pattern.test(seen)).length }))
+  const hits = families.map(({ name, weight, patterns }) => ({
+    name,
+    weight,
+    count: patterns.filter((pattern) => pattern.test(seen)).length,
+  }))
   const matched = hits.reduce((total, { count }) => total + count, 0)
   const sum = hits.reduce((total, { weight, count }) => total + weight * count, 0)
   const score = Math.min(1, Math.round((sum + (matched > manyPatterns ? manyBonus : 0)) * 100) / 100)
@@ -84,5 +88,8 @@ export function scanInput(text: string): ThreatScan {
 }
 
 function withoutOverrides(text: string): string {
-  return overridePatterns.reduce((rest, pattern) => rest.replace(new RegExp(pattern.source, `${pattern.flags}g`), redaction), text)
+  return overridePatterns.reduce(
+    (rest, pattern) => rest.replace(new RegExp(pattern.source, `${pattern.flags}g`), redaction),
+    text,
+  )
 }

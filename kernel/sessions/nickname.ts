@@ -3,13 +3,19 @@ const nothing = 'Untitled'
 const maxSentenceBytes = 60
 const maxNicknameBytes = 50
 
-const fillers = [/^(?:hey|hi|hello|yo)(?:[\s,!]+|$)/i, /^(?:can you|could you|please|i need|i want|help me)(?:[\s,]+|$)/i]
+const fillers = [
+  /^(?:hey|hi|hello|yo)(?:[\s,!]+|$)/i,
+  /^(?:can you|could you|please|i need|i want|help me)(?:[\s,]+|$)/i,
+]
 
 /** A title by rule: the beginning of the first sentence, without its greeting. */
 export function nicknameFor(text: string): string {
   const bare = fillers.reduce((rest, filler) => rest.replace(filler, ''), text.trim()).trim()
   const sentence = cutBytes(bare.split(/[.?!\n]/, 1)[0] ?? '', maxSentenceBytes).trim()
-  const title = Buffer.byteLength(sentence) > maxNicknameBytes ? `${beforeLastSpace(cutBytes(sentence, maxNicknameBytes))}...` : sentence
+  const title =
+    Buffer.byteLength(sentence) > maxNicknameBytes
+      ? `${beforeLastSpace(cutBytes(sentence, maxNicknameBytes))}...`
+      : sentence
   return title === '' ? nothing : title.charAt(0).toUpperCase() + title.slice(1)
 }
 

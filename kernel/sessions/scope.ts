@@ -18,7 +18,8 @@ export function resolveScope(request: ScopeRequest): string {
   const channel = channelName(request.channel)
   const peer = request.peer_id ?? request.sender_id
   if (scope_mode === 'group' && group_id !== undefined) return `group:${channel}:${group_id}`
-  if (scope_mode === 'group' && is_group) throw new RuntimeError('invalid', 'group_id is required when is_group is true')
+  if (scope_mode === 'group' && is_group)
+    throw new RuntimeError('invalid', 'group_id is required when is_group is true')
   if (peer === undefined) {
     throw new RuntimeError('invalid', `peer_id or sender_id is required when session.scope_mode is ${scope_mode}`)
   }
@@ -28,7 +29,8 @@ export function resolveScope(request: ScopeRequest): string {
 function channelName(given: string | undefined): string {
   const name = (given ?? 'web').trim().toLowerCase()
   if (name === '') throw new RuntimeError('invalid', 'channel must not be empty')
-  if (Buffer.byteLength(name) > maxChannelBytes) throw new RuntimeError('invalid', `channel exceeds max length (${maxChannelBytes})`)
+  if (Buffer.byteLength(name) > maxChannelBytes)
+    throw new RuntimeError('invalid', `channel exceeds max length (${maxChannelBytes})`)
   if (/\p{Cc}/u.test(name)) throw new RuntimeError('invalid', 'channel must not contain control characters')
   return name
 }

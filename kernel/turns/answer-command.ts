@@ -1,4 +1,3 @@
-import type { AgentAnswer } from '#sdk/contracts/agent.ts'
 import { breakerNote } from '#kernel/areas/breaker.ts'
 import type { Context } from '#kernel/context.ts'
 import { providerOf } from '#kernel/inference/model-name.ts'
@@ -9,6 +8,7 @@ import { sessionFields } from '#kernel/sessions/session-fields.ts'
 import { appendMessage, newestMessages } from '#kernel/store/messages.ts'
 import { archiveActiveSession, findActiveSession, insertSession, type SessionRow } from '#kernel/store/sessions.ts'
 import { insertFinishedTurn } from '#kernel/store/turns.ts'
+import type { AgentAnswer } from '#sdk/contracts/agent.ts'
 import type { NewMessage } from './accept-turn.ts'
 
 const help = `Commands:
@@ -29,9 +29,15 @@ export async function answerCommand(command: Command, message: NewMessage, conte
   const { level: authority } = resolveAuthority({ grants: message.grants, ceilings: [] })
   const content = refusalOf(command, authority) ?? (await run(command, session, context))
   // A session that the command began is where the exchange belongs.
-  const home = command.name === 'new' ? (findActiveSession(store.read, session.agent_id, session.scope_key) ?? session) : session
+  const home =
+    command.name === 'new' ? (findActiveSession(store.read, session.agent_id, session.scope_key) ?? session) : session
   const { question, answer, turn_id } = store.write.transaction(() => {
-    const question = appendMessage(store.write, { session_id: home.id, role: 'user', content: message.content, turn_id: null })
+    const question = appendMessage(store.write, {
+      session_id: home.id,
+      role: 'user',
+      content: message.content,
+      turn_id: null,
+    })
     const answer = appendMessage(store.write, { session_id: home.id, role: 'assistant', content, turn_id: null })
     const turn_id = insertFinishedTurn(store.write, {
       session_id: home.id,
@@ -114,23 +120,34 @@ function modelsText({ config }: Context): string {
   return [`primary: ${primary}`, `fallbacks: ${fallbacks.join(', ') || 'none'}`, `routing: ${routing.mode}`].join('\n')
 }
 
-async function modelText(command: Extract<Command, { name: 'model' }>, { config, inferenceView, modelOverride }: Context): Promise<string> {
+async function modelText(
+  command: Extract<Command, { name: 'model' }>,
+  { config, inferenceView, modelOverride }: Context,
+): Promise<string> {
   const { primary } = config.current().models
   if (command.action === 'reset') {
     await modelOverride.set(null)
     return `Model override cleared; the primary is ${primary}.`
   }
   if (command.action === 'set') {
-    if (!command.model.includes('/') || !config.knowsProvider(providerOf(command.model))) return `Unknown model: ${command.model}. Give it as provider/model.`
+    if (!command.model.includes('/') || !config.knowsProvider(providerOf(command.model)))
+      return `Unknown model: ${command.model}. Give it as provider/model.`
     await modelOverride.set(command.model)
     return `Model override set to ${command.model}.`
   }
   const override = modelOverride.current()
   const { current_model } = await inferenceView.refresh()
-  return [`current: ${current_model}`, `primary: ${primary}`, override ? `override active: ${override}` : 'no override set'].join('\n')
+  return [
+    `current: ${current_model}`,
+    `primary: ${primary}`,
+    override ? `override active: ${override}` : 'no override set',
+  ].join('\n')
 }
 
-async function breakerText(command: Extract<Command, { name: 'breaker' }>, { inference, inferenceView }: Context): Promise<string> {
+async function breakerText(
+  command: Extract<Command, { name: 'breaker' }>,
+  { inference, inferenceView }: Context,
+): Promise<string> {
   const { breakers } = await inferenceView.refresh()
   if (command.action === 'show') {
     const lines = Object.entries(breakers).map(([name, { state }]) => `${name}: ${state}`)

@@ -13,10 +13,18 @@ const matches = (pattern: RegExp) => (text: string) => text.match(pattern)?.leng
 const signs: readonly Sign[] = [
   { weight: 0.25, full: 2_000, count: (text) => text.length },
   { weight: 0.15, full: 4, count: matches(/\?/g) },
-  { weight: 0.2, full: 4, count: matches(/(?:^|\n)\s*(?:\d+[.)]|[-*])\s|\b(?:then|after that|finally|first|next)\b/gi) },
+  {
+    weight: 0.2,
+    full: 4,
+    count: matches(/(?:^|\n)\s*(?:\d+[.)]|[-*])\s|\b(?:then|after that|finally|first|next)\b/gi),
+  },
   { weight: 0.15, full: 2, count: matches(/```|\bfunction\b|\bclass\b|=>|\bSELECT\b/g) },
   { weight: 0.1, full: 4, count: matches(/\b(?:must|should|only|without|at least|at most|exactly|never|always)\b/gi) },
-  { weight: 0.15, full: 2, count: matches(/\b(?:analy[sz]e|compare|prove|design|refactor|debug|explain why|plan|derive|optimi[sz]e)\b/gi) },
+  {
+    weight: 0.15,
+    full: 2,
+    count: matches(/\b(?:analy[sz]e|compare|prove|design|refactor|debug|explain why|plan|derive|optimi[sz]e)\b/gi),
+  },
 ]
 
 const deepConversation = 20

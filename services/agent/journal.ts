@@ -47,7 +47,11 @@ export function readJournal(steps: readonly TurnStep[], job: Pick<TurnJob, 'tool
       seq,
       result,
       text: fromText ? fromText.text : result.text.trim(),
-      calls: calls.map((call, index) => ({ seq: seq + 1 + index, call, outcome: outcomes.get(seq + 1 + index) ?? null })),
+      calls: calls.map((call, index) => ({
+        seq: seq + 1 + index,
+        call,
+        outcome: outcomes.get(seq + 1 + index) ?? null,
+      })),
       written: fromText !== null && calls.length > 0,
     })
     nextSeq = seq + 1 + calls.length
@@ -76,7 +80,9 @@ function roundMessages({ result, text, calls, written }: Round): ModelMessage[] 
   }
   return [
     { role: 'assistant', content: result.text, tool_calls: calls.map(({ call }) => call) },
-    ...observed.map(({ call, content }): ModelMessage => ({ role: 'tool', content, tool_call_id: call.id, name: call.name })),
+    ...observed.map(
+      ({ call, content }): ModelMessage => ({ role: 'tool', content, tool_call_id: call.id, name: call.name }),
+    ),
   ]
 }
 

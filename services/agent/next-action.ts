@@ -1,6 +1,6 @@
 import type { ModelMessage, ToolCall } from '#sdk/messages.ts'
 import type { TurnEnd, TurnJob, TurnStep } from '#sdk/services/agent.ts'
-import { conversation, readJournal, type Round, saidSoFar } from './journal.ts'
+import { conversation, type Round, readJournal, saidSoFar } from './journal.ts'
 import { joined } from './speech.ts'
 
 /** What a turn does next. */
@@ -24,7 +24,8 @@ export function nextAction(steps: readonly TurnStep[], job: TurnJob, now: number
   const last = rounds.at(-1)
   const open = last?.calls.filter(({ outcome }) => outcome === null) ?? []
   if (last && last.calls.length === 0 && last.text !== '') return finish('ok', saidSoFar(rounds), null, rounds)
-  if (last && isBlank(last) && isBlank(rounds.at(-2))) return finish('error', joined(saidSoFar(rounds), noAnswer), 'empty answer', rounds)
+  if (last && isBlank(last) && isBlank(rounds.at(-2)))
+    return finish('error', joined(saidSoFar(rounds), noAnswer), 'empty answer', rounds)
 
   const limit = reachedLimit(rounds, job, now)
   if (limit) return finish('limit', joined(saidSoFar(rounds), limit), limit, rounds)
@@ -37,7 +38,10 @@ function isBlank(round: Round | undefined): boolean {
 }
 
 function finish(status: TurnEnd['status'], content: string, reason: string | null, rounds: readonly Round[]): Action {
-  return { do: 'finish', end: { status, content, reason, react_turns: rounds.filter(({ calls }) => calls.length > 0).length } }
+  return {
+    do: 'finish',
+    end: { status, content, reason, react_turns: rounds.filter(({ calls }) => calls.length > 0).length },
+  }
 }
 
 /** Which limit of the turn is reached, in a sentence for the user, or null. */
@@ -45,11 +49,17 @@ function reachedLimit(rounds: readonly Round[], { limits }: TurnJob, now: number
   const done = rounds.filter(({ calls }) => calls.length > 0).length
   const tokens = rounds.reduce((sum, { result }) => sum + result.usage.tokens_in + result.usage.tokens_out, 0)
   const cost = rounds.reduce((sum, { result }) => sum + result.cost, 0)
-  if (now >= Date.parse(limits.deadline)) return `I stopped here: the time for this turn is over, after ${done} rounds of tools.`
-  if (done > limits.max_steps) return `I stopped here: the limit of ${limits.max_steps} rounds of tools for one turn is reached.`
-  if (limits.max_tokens !== null && tokens >= limits.max_tokens) return `I stopped here: the limit of ${limits.max_tokens} tokens for one turn is reached.`
-  if (limits.max_cost !== null && cost >= limits.max_cost) return `I stopped here: the limit of $${limits.max_cost} for one turn is reached.`
+  if (now >= Date.parse(limits.deadline))
+    return `I stopped here: the time for this turn is over, after ${done} rounds of tools.`
+  if (done > limits.max_steps)
+    return `I stopped here: the limit of ${limits.max_steps} rounds of tools for one turn is reached.`
+  if (limits.max_tokens !== null && tokens >= limits.max_tokens)
+    return `I stopped here: the limit of ${limits.max_tokens} tokens for one turn is reached.`
+  if (limits.max_cost !== null && cost >= limits.max_cost)
+    return `I stopped here: the limit of $${limits.max_cost} for one turn is reached.`
   const calls = rounds.flatMap((round) => round.calls.map(({ call }) => `${call.name} ${call.arguments}`))
   const repeated = calls.length >= maxRepeats && new Set(calls.slice(-maxRepeats)).size === 1
-  return repeated ? `I stopped here: the same tool was asked for ${maxRepeats} times in a row with the same input.` : null
+  return repeated
+    ? `I stopped here: the same tool was asked for ${maxRepeats} times in a row with the same input.`
+    : null
 }

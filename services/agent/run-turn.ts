@@ -58,7 +58,10 @@ interface Workings {
   signal: AbortSignal
 }
 
-async function callTools({ calls }: Extract<Action, { do: 'call_tools' }>, { job, journal, kernel, signal }: Workings): Promise<void> {
+async function callTools(
+  { calls }: Extract<Action, { do: 'call_tools' }>,
+  { job, journal, kernel, signal }: Workings,
+): Promise<void> {
   const queue = [...calls]
   const worker = async () => {
     for (let next = queue.shift(); next; next = queue.shift()) {
@@ -78,7 +81,8 @@ async function infer(
   const unsafe = new AbortController()
   async function relay(chunk: InferenceChunk) {
     if (chunk.type === 'selected') speech.setModel(chunk.selection.selected_model)
-    if (chunk.type === 'text' && !(await speech.add(chunk.delta))) unsafe.abort(new RuntimeError('cancelled', 'The answer is unsafe'))
+    if (chunk.type === 'text' && !(await speech.add(chunk.delta)))
+      unsafe.abort(new RuntimeError('cancelled', 'The answer is unsafe'))
   }
   for (let losses = 0; ; losses++) {
     try {
@@ -94,7 +98,8 @@ async function infer(
       const error = toRuntimeError(thrown)
       if (isErrorOf(error, 'cancelled', 'conflict')) throw error
       const lost = isErrorOf(error, 'unavailable', 'outcome_unknown')
-      if (!lost || losses >= maxInferenceLosses || Date.now() >= Date.parse(job.limits.deadline)) return failedEnd(error, journal, job)
+      if (!lost || losses >= maxInferenceLosses || Date.now() >= Date.parse(job.limits.deadline))
+        return failedEnd(error, journal, job)
       await speech.rewind()
       await delay(lossDelayMs * losses, undefined, { signal })
     }
@@ -124,5 +129,10 @@ function callTimeout({ limits }: TurnJob): number {
 /** No model could answer: the user is told why, as an answer. */
 function failedEnd(error: RuntimeError, journal: readonly TurnStep[], job: TurnJob): TurnEnd {
   const said = saidSoFar(readJournal(journal, job).rounds)
-  return { status: 'error', content: joined(said, `I could not get an answer from a model: ${error.message}`), reason: error.message, react_turns: 0 }
+  return {
+    status: 'error',
+    content: joined(said, `I could not get an answer from a model: ${error.message}`),
+    reason: error.message,
+    react_turns: 0,
+  }
 }

@@ -5,7 +5,9 @@ const dataEnds = '[end of untrusted data]'
 
 /** Who the agent is, what it may use, and what it must not take for instructions. The same for each turn of a build. */
 export function systemPrompt({ agent, version, tools, channel }: TurnJob): string {
-  const identity = agent.persona ?? `You are ${agent.name} (${agent.id}), a helpful and careful assistant that runs on its user's own machine.`
+  const identity =
+    agent.persona ??
+    `You are ${agent.name} (${agent.id}), a helpful and careful assistant that runs on its user's own machine.`
   const parts = [
     identity,
     `You run on Keel ${version}. This conversation comes by way of ${channel}.`,
