@@ -1,4 +1,6 @@
 import type { RealHandlers } from '#kernel/areas/pending.ts'
+import { AnthropicStream, anthropicAnswer } from '#kernel/compat/anthropic-answer.ts'
+import { anthropicQuestion, anthropicUser } from '#kernel/compat/anthropic-question.ts'
 import { ask } from '#kernel/compat/ask.ts'
 import { ChatStream, chatCompletion, unixSeconds } from '#kernel/compat/chat-answer.ts'
 import { chatQuestion } from '#kernel/compat/chat-question.ts'
@@ -34,6 +36,14 @@ export const compatHandlers: RealHandlers<
     const listed = (await listModels(context, signal)).find(({ id }) => id === params.id)
     if (!listed) throw unknownModel(`The model '${params.id}' does not exist or is not configured`)
     return openaiModel(listed, context)
+  },
+
+  async createAnthropicMessage({ body, caller, headers, signal, reply }, context) {
+    const stream = body.stream ? new AnthropicStream(reply, signal) : undefined
+    const user = anthropicUser(body)
+    const call = { door: 'anthropic', user, caller, headers, signal, reply, stream } as const
+    const answer = await ask(anthropicQuestion(body), call, context)
+    return stream ? stream.end(answer) : anthropicAnswer(answer)
   },
 
   async listAnthropicModels({ query, signal }, context) {

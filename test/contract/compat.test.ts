@@ -1,5 +1,7 @@
+import Anthropic from '@anthropic-ai/sdk'
 import OpenAI, { APIError, APIUserAbortError } from 'openai'
 import { describe, expect, test } from 'vitest'
+import { anthropicMessage } from '#sdk/contracts/anthropic.ts'
 import { chatChunk, chatCompletion } from '#sdk/contracts/openai-chat.ts'
 import { startDoors } from '../support/compat-kernel.ts'
 
@@ -309,5 +311,182 @@ describe('chat completions, asked by the openai client', () => {
     expect(kept.costs).toMatchObject([{ model, turn_id: null, tokens_in: 11, tokens_out: 7 }])
     const rows = store.read.prepare('select (select count(*) from sessions) + (select count(*) from turns) as n').get()
     expect(rows).toEqual({ n: 0 })
+  })
+})
+
+describe('messages, asked by the anthropic client', () => {
+  const asked = { model, max_tokens: 100, messages: hello }
+  const tool = {
+    name: 'weather',
+    description: 'Tells the weather.',
+    input_schema: { type: 'object' as const, properties: {} },
+  }
+
+  async function refusalOf(call: Promise<unknown>): Promise<InstanceType<typeof Anthropic.APIError>> {
+    const thrown = await call.then(
+      () => undefined,
+      (failure: unknown) => failure,
+    )
+    if (!(thrown instanceof Anthropic.APIError)) throw new Error(`Not refused by the API: ${thrown}`)
+    return thrown
+  }
+
+  test('an answer in one piece', async () => {
+    const { anthropic, upstream } = await startDoors()
+    // The client's types no longer know the temperature, which older clients send.
+    const request = {
+      ...asked,
+      system: [{ type: 'text' as const, text: 'Be short.', cache_control: { type: 'ephemeral' as const } }],
+      stop_sequences: ['END'],
+      temperature: 0.5,
+    }
+    const answer = await anthropic.messages.create(request)
+    expect(anthropicMessage.parse(answer)).toEqual(answer)
+    expect(answer).toMatchObject({
+      type: 'message',
+      role: 'assistant',
+      model,
+      content: [{ type: 'text', text: 'Hello from upstream.' }],
+      stop_reason: 'end_turn',
+      stop_sequence: null,
+      usage: { input_tokens: 11, output_tokens: 7 },
+    })
+    expect(upstream.requests[0]?.body).toMatchObject({
+      model: 'test-model',
+      messages: [{ role: 'system', content: 'Be short.' }, ...hello],
+      max_tokens: 100,
+      stop: ['END'],
+      temperature: 0.5,
+    })
+  })
+
+  test('an answer as a stream, put together by the client', async () => {
+    const { anthropic } = await startDoors()
+    const types: string[] = []
+    const stream = anthropic.messages.stream(asked).on('streamEvent', ({ type }) => void types.push(type))
+    expect(await stream.finalMessage()).toMatchObject({
+      model,
+      content: [{ type: 'text', text: 'Hello from upstream.' }],
+      stop_reason: 'end_turn',
+      usage: { input_tokens: 11, output_tokens: 7 },
+    })
+    expect(types).toEqual([
+      'message_start',
+      'content_block_start',
+      ...Array<string>(3).fill('content_block_delta'),
+      'content_block_stop',
+      'message_delta',
+      'message_stop',
+    ])
+  })
+
+  test.each([[false], [true]])('tools and their results, as a stream: %s', async (streams) => {
+    const { anthropic, upstream } = await startDoors()
+    const create = (request: Anthropic.MessageCreateParamsNonStreaming) =>
+      streams ? anthropic.messages.stream(request).finalMessage() : anthropic.messages.create(request)
+    upstream.script({
+      text: 'Let me look.',
+      toolCalls: [
+        { id: 'call_a', name: 'weather', arguments: '{"city":"Oslo"}' },
+        { id: 'call_b', name: 'weather', arguments: '{}' },
+      ],
+    })
+    const choice = { type: 'any' as const, disable_parallel_tool_use: true }
+    const answer = await create({ ...asked, tools: [tool], tool_choice: choice })
+    expect(answer).toMatchObject({
+      stop_reason: 'tool_use',
+      content: [
+        { type: 'text', text: 'Let me look.' },
+        { type: 'tool_use', id: 'call_a', name: 'weather', input: { city: 'Oslo' } },
+        { type: 'tool_use', id: 'call_b', name: 'weather', input: {} },
+      ],
+    })
+    const picture = { type: 'base64' as const, media_type: 'image/png' as const, data: 'aGVsbG8=' }
+    const results: Anthropic.ContentBlockParam[] = [
+      { type: 'tool_result', tool_use_id: 'call_a', content: 'rain' },
+      { type: 'tool_result', tool_use_id: 'call_b', content: [{ type: 'text', text: 'no city' }], is_error: true },
+      { type: 'image', source: picture },
+      { type: 'text', text: 'And this?' },
+    ]
+    upstream.script({})
+    await create({
+      ...asked,
+      tools: [tool],
+      messages: [...hello, { role: 'assistant', content: answer.content }, { role: 'user', content: results }],
+    })
+    expect(upstream.requests[0]?.body).toMatchObject({
+      tools: [{ function: { name: 'weather', parameters: tool.input_schema } }],
+      tool_choice: 'required',
+      parallel_tool_calls: false,
+    })
+    expect(upstream.requests[1]?.body.messages).toMatchObject([
+      ...hello,
+      {
+        role: 'assistant',
+        content: 'Let me look.',
+        tool_calls: [{ id: 'call_a', function: { arguments: '{"city":"Oslo"}' } }, { id: 'call_b' }],
+      },
+      { role: 'tool', tool_call_id: 'call_a', content: 'rain' },
+      { role: 'tool', tool_call_id: 'call_b', content: 'The tool failed:\nno city' },
+      {
+        role: 'user',
+        content: [
+          { type: 'image_url', image_url: { url: 'data:image/png;base64,aGVsbG8=' } },
+          { type: 'text', text: 'And this?' },
+        ],
+      },
+    ])
+  })
+
+  test.each<[string, object, number, string, string]>([
+    ['an unknown model', { model: 'nobody/knows' }, 404, 'not_found_error', 'nobody/knows'],
+    ['no messages', { messages: [] }, 400, 'invalid_request_error', 'messages: must not be empty'],
+    [
+      'a kind of block that other models can not read',
+      { messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }, { type: 'document' }] }] },
+      400,
+      'invalid_request_error',
+      'messages.0.content.1.type: must be one of text, image, tool_result',
+    ],
+    [
+      'a picture that is none',
+      {
+        messages: [{ role: 'user', content: [{ type: 'image', source: { type: 'url', url: 'file:///etc/passwd' } }] }],
+      },
+      400,
+      'invalid_request_error',
+      'messages.0.content.0.source.url: must be an https: URL',
+    ],
+  ])('%s is refused', async (_, change, status, type, message) => {
+    const { post, upstream } = await startDoors()
+    const response = await post('/anthropic/v1/messages', { ...asked, ...change })
+    expect(response.status).toBe(status)
+    expect(await response.json()).toEqual({ type: 'error', error: { type, message: expect.stringContaining(message) } })
+    expect(upstream.requests).toHaveLength(0)
+  })
+
+  test('a stream that breaks ends with an error', async () => {
+    const { anthropic, upstream } = await startDoors()
+    upstream.script({ fault: 'reset', afterChunks: 2, chunkDelayMs: 5 })
+    let text = ''
+    const stream = anthropic.messages.stream(asked).on('text', (delta) => {
+      text += delta
+    })
+    const refusal = await refusalOf(stream.finalMessage())
+    expect(refusal.error).toMatchObject({ type: 'error', error: { type: 'api_error' } })
+    expect(text).toBe('Hello from ')
+    upstream.script({})
+    expect(await anthropic.messages.stream(asked).finalText()).toBe('Hello from upstream.')
+  })
+
+  test('an upstream at its limit is told as one, and a hang-up reaches it', async () => {
+    const { anthropic, upstream } = await startDoors()
+    upstream.script({ status: 429 })
+    const call = anthropic.messages.create(asked, { headers: { 'x-keel-fallback': 'off' } })
+    expect(await refusalOf(call)).toMatchObject({ status: 429, error: { error: { type: 'rate_limit_error' } } })
+    upstream.script({ fault: 'hang', afterChunks: 1 })
+    const claude = { ...asked, model: 'claude/claude-a' }
+    for await (const { type } of anthropic.messages.stream(claude)) if (type === 'content_block_delta') break
+    expect(await upstream.requests[1]?.ended).toBe('aborted')
   })
 })
