@@ -19,6 +19,7 @@ export async function chat(cli: CliSession, words: readonly string[], { session 
     input: io.stdin,
     ...(isTerminal && { output: io.stdout }),
     terminal: isTerminal,
+    signal: io.signal,
     prompt: isTerminal ? out.style('bold', '› ') : '',
   })
   conversation.asker = isTerminal ? lines : undefined

@@ -40,7 +40,8 @@ export function openSession(io: CliIo, options: GlobalOptions): CliSession {
   const client = createClient({
     url,
     apiKey: options.apiKey || io.env.KEEL_API_KEY || homeKey(home, io.env, url, isRemote),
-    fetch: (input, init) => fetch(input, { ...init, signal: init?.signal ?? AbortSignal.timeout(answerMs) }),
+    fetch: (input, init) =>
+      fetch(input, { ...init, signal: AbortSignal.any([io.signal, init?.signal ?? AbortSignal.timeout(answerMs)]) }),
   })
   return { io, options, out: createOutput(io, options), home, url, client, isRemote }
 }

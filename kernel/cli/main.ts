@@ -1,11 +1,14 @@
-import { runCli } from './run-cli.ts'
+import { interruptedExitCode, runCli } from './run-cli.ts'
 
 /** How long output may take to be read after the last command, in milliseconds. */
 const lingerMs = 2_000
 
 const interrupted = new AbortController()
-// `start` and `chat` have their own ideas of what Ctrl-C means; everywhere else it ends what goes on.
-process.on('SIGINT', () => interrupted.abort())
+// The first Ctrl-C ends what goes on, as the command sees fit; the second does not wait for it.
+process.on('SIGINT', () => {
+  if (interrupted.signal.aborted) process.exit(interruptedExitCode)
+  interrupted.abort()
+})
 
 process.exitCode = await runCli(process.argv.slice(2), {
   env: process.env,

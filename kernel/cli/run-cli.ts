@@ -11,6 +11,9 @@ async function loadAndStart(options: Parameters<StartKernel>[0]) {
   return startKernel(options)
 }
 
+/** What a shell expects of a command that Ctrl-C has ended. */
+export const interruptedExitCode = 130
+
 /** Runs one command line and returns the exit code; what went wrong is one sentence on stderr. */
 export async function runCli(
   argv: readonly string[],
@@ -31,6 +34,7 @@ export async function runCli(
   } catch (thrown) {
     // Commander has already said what is wrong, or printed the help that was asked for.
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 1
+    if (io.signal.aborted) return interruptedExitCode
     const text = failureText(thrown)
     const json = argv.includes('--json')
     io.stderr.write(json ? `${JSON.stringify({ error: text })}\n` : `${terminalText(text)}\n`)

@@ -6,7 +6,7 @@ import type { LogLevel } from '#sdk/contracts/logs.ts'
 import { LiveLogFeed, type LogFeed } from './log-feed.ts'
 import { pruneLogs } from './prune-logs.ts'
 import { redactLine } from './redact-line.ts'
-import { terminalLine } from './terminal-text.ts'
+import { terminalLine, terminalText } from './terminal-text.ts'
 
 export type { LogFeed } from './log-feed.ts'
 
@@ -142,11 +142,20 @@ function readableFormat(env: NodeJS.ProcessEnv): (line: string) => string {
     colorize: !env.NO_COLOR,
     translateTime: 'SYS:HH:MM:ss',
     ignore: 'pid,hostname,target',
+    singleLine: true,
     messageFormat: (record, key) => {
       const target = typeof record.target === 'string' && record.target !== 'kernel' ? `${record.target}: ` : ''
       return terminalLine(`${target}${String(record[key] ?? '')}`)
     },
   }
-  const format: (line: string) => string = prettyFactory(options)
-  return format
+  const format: (record: unknown) => string = prettyFactory(options)
+  return (line) => format(terminalValues(JSON.parse(line)))
+}
+
+/** Every text in it fit for a terminal; the fields and stack of an entry are printed too. */
+function terminalValues(value: unknown): unknown {
+  if (typeof value === 'string') return terminalText(value)
+  if (Array.isArray(value)) return value.map(terminalValues)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [terminalText(key), terminalValues(inner)]))
 }

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { expect, test } from 'vitest'
 import { eventStream, type FakeCall, fakeKeel, keel } from '../support/cli-run.ts'
 import { tempHome } from '../support/temp-home.ts'
@@ -106,7 +107,7 @@ test('an error, a refusal and a stream that breaks off make the exit code 1', as
   expect([failed.code, failed.stderr]).toEqual([1, 'no model answers\n'])
 
   const { url } = await fakeKeel({
-    [route]: (_: FakeCall, response: import('node:http').ServerResponse) =>
+    [route]: (_: FakeCall, response: ServerResponse) =>
       response.writeHead(429, { 'content-type': 'application/json' }).end('{"error":"too many"}'),
   })
   const refused = await keel(['chat', 'x'], { env: { KEEL_URL: url, KEEL_HOME: tempHome().root } })

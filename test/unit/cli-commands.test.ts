@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -79,6 +80,21 @@ test('a running kernel is found by its home, whatever its port', async () => {
   expect(JSON.parse(run.stdout)).toMatchObject({ restarted: true })
   const unknown = await keel(['service', 'restart', 'nobody', '--home', home.root, '--json'])
   expect([unknown.code, JSON.parse(unknown.stderr)]).toEqual([1, { error: 'not found' }])
+})
+
+test('Ctrl-C ends a command that waits, without a word', async () => {
+  const interrupt = new AbortController()
+  const { url } = await fakeKeel({
+    'GET /api/services': (_: FakeCall, response: ServerResponse) => {
+      response.writeHead(200, { 'content-type': 'application/json' }).write('{')
+      interrupt.abort()
+    },
+  })
+  const run = await keel(['service', 'list'], {
+    env: { KEEL_URL: url, KEEL_HOME: tempHome().root },
+    signal: interrupt.signal,
+  })
+  expect(run).toEqual({ code: 130, stdout: '', stderr: '' })
 })
 
 test('without a server, commands that need one say so', async () => {
@@ -299,7 +315,7 @@ test('doctor asks a running server about its providers and its services', async 
       providers: [],
       checks: { database: 'ok', providers: {}, services: { memory: 'down' } },
     },
-    'GET /api/agent/status': (_: FakeCall, response: import('node:http').ServerResponse) =>
+    'GET /api/agent/status': (_: FakeCall, response: ServerResponse) =>
       response.writeHead(401, { 'content-type': 'application/json' }).end('{"error":"unauthorized"}'),
   })
   const run = await keel(['doctor', '--json', '--home', tempHome().root], { env: { KEEL_URL: url } })
