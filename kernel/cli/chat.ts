@@ -45,6 +45,8 @@ export async function chat(cli: CliSession, words: readonly string[], { session 
     else if (message !== '' && !(await conversation.say(message))) failed = true
     prompt()
   }
+  // After Ctrl-C or Ctrl-D the prompt still stands on the line.
+  if (isTerminal && ended) out.line()
   lines.close()
   return failed && !isTerminal ? 1 : 0
 }

@@ -4,6 +4,9 @@ import { resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { openConfig } from '../config/live-config.ts'
 import { readSecretKey } from '../home.ts'
+import { openSealedStore } from '../secrets/sealed-store.ts'
+import { openReadable } from '../store/database.ts'
+import { findSealed, listSealedNames } from '../store/secrets.ts'
 import type { CliSession } from './connection.ts'
 import type { Finding } from './doctor.ts'
 import { failureText } from './failure.ts'
@@ -86,6 +89,36 @@ export function checkDatabase({ home, io }: CliSession): Finding[] {
         `keel stop, then put a backup of ${path} in its place`,
       ),
     ]
+  }
+}
+
+/** Whether this home's secret.key opens what is sealed in its database. */
+export function checkSecrets({ home, io }: CliSession): Finding[] {
+  const { path } = databaseOf(home, io.env)
+  if (path === ':memory:' || !existsSync(path) || !existsSync(home.secretKey)) return []
+  const db = openReadable(path)
+  try {
+    const rows = {
+      find: (name: string) => findSealed(db, name),
+      names: () => listSealedNames(db),
+      save: () => {},
+      delete: () => false,
+    }
+    const store = openSealedStore(rows, readSecretKey(home))
+    const findings: Finding[] = []
+    for (const name of store.names()) {
+      try {
+        store.get(name)
+      } catch (thrown) {
+        const provider = name.replace(/_api_key$/, '')
+        findings.push(
+          broken('secrets', failureText(thrown), `put the old secret.key back, or: keel provider key ${provider}`),
+        )
+      }
+    }
+    return findings.length > 0 ? findings : [ok('secrets', `${store.names().length} sealed, all readable`)]
+  } finally {
+    db.close()
   }
 }
 

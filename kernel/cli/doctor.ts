@@ -1,7 +1,7 @@
 import { terminalLine } from '../logs/terminal-text.ts'
 import type { CliIo, GlobalOptions } from './cli-io.ts'
 import { type CliSession, openSession } from './connection.ts'
-import { checkDatabase, checkDisk, checkHome, checkNode, checkSettings } from './doctor-local.ts'
+import { checkDatabase, checkDisk, checkHome, checkNode, checkSecrets, checkSettings } from './doctor-local.ts'
 import { checkLeftovers, checkPort, checkProviders, checkServer } from './doctor-running.ts'
 import { failureText } from './failure.ts'
 
@@ -21,6 +21,7 @@ const checks: Record<string, Check> = {
   config: checkSettings,
   disk: checkDisk,
   database: checkDatabase,
+  secrets: checkSecrets,
   server: checkServer,
   port: checkPort,
   providers: checkProviders,

@@ -1,4 +1,4 @@
-import { isErrorOf, RuntimeError } from '#sdk/errors.ts'
+import { errorTable, isErrorOf, RuntimeError } from '#sdk/errors.ts'
 
 /** A request that found nobody listening, or lost the connection. */
 export function isUnreachable(thrown: unknown): boolean {
@@ -9,10 +9,9 @@ export function isUnreachable(thrown: unknown): boolean {
 export function failureText(thrown: unknown): string {
   if (isUnreachable(thrown)) return 'Keel does not answer. Is it running? Start it with: keel start'
   if (thrown instanceof RuntimeError) {
-    // An internal error tells a caller nothing; on the operator's own terminal its cause is what helps.
-    return thrown.kind === 'internal' && thrown.cause instanceof Error
-      ? `${thrown.message}: ${thrown.cause.message}`
-      : thrown.message
+    // The bare title tells nothing; on the operator's own terminal its cause is what helps.
+    const isBare = thrown.message === errorTable.internal.title
+    return isBare && thrown.cause instanceof Error ? `${thrown.message}: ${thrown.cause.message}` : thrown.message
   }
   return thrown instanceof Error ? thrown.message : String(thrown)
 }

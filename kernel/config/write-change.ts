@@ -1,4 +1,4 @@
-import { RuntimeError } from '#sdk/errors.ts'
+import { isErrorOf, RuntimeError } from '#sdk/errors.ts'
 import type { Home } from '../home.ts'
 import { sealedKeyName } from '../secrets/provider-keys.ts'
 import type { SealedStore } from '../secrets/sealed-store.ts'
@@ -14,7 +14,8 @@ export function changedKeys(given: ProviderKeyChanges, secrets: SealedStore | un
     if (!secrets) {
       throw new RuntimeError('unavailable', `providers.${name}.api_key: keys can be stored only while Keel runs`)
     }
-    if ((secrets.get(sealedKeyName(name)) ?? null) !== key) changed.set(name, key)
+    const old = readKey(name, secrets)
+    if (old === unreadable || old !== key) changed.set(name, key)
   }
   return changed
 }
@@ -34,7 +35,11 @@ export async function writeChange(
   keys: ProviderKeyChanges,
   secrets: SealedStore | undefined,
 ): Promise<WrittenChange> {
-  const oldKeys = new Map([...keys.keys()].map((name) => [name, secrets?.get(sealedKeyName(name)) ?? null]))
+  const oldKeys = new Map<string, string | null>()
+  for (const name of keys.keys()) {
+    const old = readKey(name, secrets)
+    if (old !== unreadable) oldKeys.set(name, old)
+  }
   const backup = text === undefined ? undefined : await backUp(home.overrides, new Date())
   const undo = async () => {
     storeKeys(oldKeys, secrets)
@@ -50,6 +55,18 @@ export async function writeChange(
     })
   }
   return { backup, undo }
+}
+
+/** A key that was sealed with another secret.key is replaced like any other, but can not be put back. */
+const unreadable = Symbol('unreadable')
+
+function readKey(name: string, secrets: SealedStore | undefined): string | null | typeof unreadable {
+  try {
+    return secrets?.get(sealedKeyName(name)) ?? null
+  } catch (thrown) {
+    if (isErrorOf(thrown, 'internal')) return unreadable
+    throw thrown
+  }
 }
 
 function storeKeys(keys: ProviderKeyChanges, secrets: SealedStore | undefined): void {

@@ -1,3 +1,4 @@
+import { isErrorOf, type RuntimeError } from '#sdk/errors.ts'
 import type { ProviderConfig } from '../config/schema.ts'
 import type { SealedStore } from './sealed-store.ts'
 
@@ -19,14 +20,25 @@ export function sealedKeyName(provider: string): string {
 
 const keystorePrefix = 'keystore:'
 
-/** Looks anew at every call, so that a key stored or removed counts for the next request. */
+/**
+ * Looks anew at every call, so that a key stored or removed counts for the next request. A sealed key that can not be
+ * opened counts as missing and is told to `onUnreadable`: one broken entry must not take the other providers away.
+ */
 export function openProviderKeys(
   secrets: Pick<SealedStore, 'get'>,
   env: NodeJS.ProcessEnv = process.env,
+  onUnreadable: (error: RuntimeError) => void = () => {},
 ): ProviderKeys {
   return {
     resolve(name, provider) {
-      const found = findKey(name, provider, secrets, env)
+      let found: Pick<ProviderKey, 'key' | 'source'> | undefined
+      try {
+        found = findKey(name, provider, secrets, env)
+      } catch (thrown) {
+        if (!isErrorOf(thrown, 'internal')) throw thrown
+        onUnreadable(thrown)
+        return { key: null, source: 'keystore', status: 'missing' }
+      }
       if (found) return { ...found, status: 'configured' }
       if (provider.is_local) return { key: null, source: 'local', status: 'not_required' }
       return { key: null, source: 'none', status: 'missing' }

@@ -1,11 +1,16 @@
 import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { readSecretKey } from '#kernel/home.ts'
 import { lockHome, runningPid } from '#kernel/home-lock.ts'
+import { openSealedStore } from '#kernel/secrets/sealed-store.ts'
+import { saveSealed } from '#kernel/store/secrets.ts'
+import { openStore } from '#kernel/store/store.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { eventStream, type FakeCall, fakeKeel, keel } from '../support/cli-run.ts'
 import { tempHome } from '../support/temp-home.ts'
@@ -302,6 +307,34 @@ test('doctor says what is broken and what mends it', async () => {
   expect((await keel(['doctor', '--home', home.root])).stdout).toContain(
     'invalid config: agent: expected a table, got 1',
   )
+})
+
+test('doctor tells of secrets that this secret.key does not open', async () => {
+  const home = tempHome('[server]\nport = 1')
+  const store = openStore(home.database, () => {})
+  const seal = (name: string, key: Buffer) =>
+    openSealedStore(
+      {
+        find: () => undefined,
+        save: (_, sealed) => saveSealed(store.durable, name, sealed),
+        delete: () => false,
+        names: () => [],
+      },
+      key,
+    ).put(name, 'value')
+  seal('openai_api_key', readSecretKey(home))
+  seal('lost_api_key', randomBytes(32))
+  await store.close()
+  const { findings } = JSON.parse((await keel(['doctor', '--json', '--home', home.root])).stdout)
+  expect(findings.filter(({ check }: { check: string }) => check === 'secrets')).toEqual([
+    {
+      check: 'secrets',
+      status: 'broken',
+      message:
+        'The stored secret lost_api_key can not be opened: it was sealed with another secret.key, or it was altered',
+      fix: 'put the old secret.key back, or: keel provider key lost',
+    },
+  ])
 })
 
 test('doctor asks a running server about its providers and its services', async () => {

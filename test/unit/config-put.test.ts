@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { type LiveConfig, openConfig } from '#kernel/config/live-config.ts'
 import type { Home } from '#kernel/home.ts'
 import { currentApiKey } from '#kernel/secrets/api-key.ts'
-import { openSealedStore } from '#kernel/secrets/sealed-store.ts'
+import { openSealedStore, type SealedRows } from '#kernel/secrets/sealed-store.ts'
 import { tempHome } from '../support/temp-home.ts'
 
 const userFile = `# my own words
@@ -27,21 +27,18 @@ function bytesOf(home: Home): string {
   return readFileSync(home.config, 'utf8') + readFileSync(home.overrides, 'utf8')
 }
 
-function memoryStore() {
+function memoryRows(): SealedRows {
   const rows = new Map<string, Buffer>()
-  return openSealedStore(
-    {
-      find: (name) => rows.get(name),
-      save: (name, sealed) => void rows.set(name, sealed),
-      delete: (name) => rows.delete(name),
-      names: () => [...rows.keys()],
-    },
-    randomBytes(32),
-  )
+  return {
+    find: (name) => rows.get(name),
+    save: (name, sealed) => void rows.set(name, sealed),
+    delete: (name) => rows.delete(name),
+    names: () => [...rows.keys()],
+  }
 }
 
 function withStore(config: LiveConfig) {
-  const secrets = memoryStore()
+  const secrets = openSealedStore(memoryRows(), randomBytes(32))
   config.useSecrets(secrets)
   return { config, secrets }
 }
@@ -232,6 +229,20 @@ test('a key for an invalid provider is not kept', async () => {
   await expect(openConfig(tempHome(), {}).put({ providers: { openai: { api_key: 'x' } } })).rejects.toMatchObject({
     kind: 'unavailable',
   })
+})
+
+test('a key that was sealed with a lost secret.key can be replaced', async () => {
+  const rows = memoryRows()
+  openSealedStore(rows, randomBytes(32)).put('openai_api_key', 'old')
+  const config = openConfig(tempHome(), {})
+  const secrets = openSealedStore(rows, randomBytes(32))
+  config.useSecrets(secrets)
+  expect((config.redacted().providers as Record<string, unknown>).openai).toMatchObject({
+    _key_status: 'missing',
+    _key_source: 'keystore',
+  })
+  expect((await config.put({ providers: { openai: { api_key: 'new' } } })).updated).toBe(true)
+  expect(secrets.get('openai_api_key')).toBe('new')
 })
 
 test('the API key rotates at once and is never shown', async () => {

@@ -94,3 +94,16 @@ test.each<[string, Partial<ProviderConfig>, Record<string, string>, Record<strin
   expect([key, source, status]).toEqual(expected)
   expect(sealedKeyName('p')).toBe('p_api_key')
 })
+
+test('a sealed key that can not be opened counts as missing and is told', () => {
+  const rows = memoryRows()
+  openSealedStore(rows, randomBytes(32)).put('p_api_key', 'value')
+  const told: string[] = []
+  const keys = openProviderKeys(openSealedStore(rows, randomBytes(32)), {}, (error) => void told.push(error.message))
+  expect(keys.resolve('p', provider.parse({ url: 'https://x' }))).toEqual({
+    key: null,
+    source: 'keystore',
+    status: 'missing',
+  })
+  expect(told).toEqual([expect.stringContaining('The stored secret p_api_key can not be opened')])
+})
