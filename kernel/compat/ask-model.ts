@@ -62,6 +62,10 @@ function relayTo(stream: AnswerStream) {
         model = chunk.selection.selected_model
         return
       }
+      if (chunk.type === 'shifted') {
+        model = chunk.model
+        return
+      }
       if (!hasBegun) {
         hasBegun = true
         await stream.begin(model)

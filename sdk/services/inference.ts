@@ -131,6 +131,8 @@ export type InferenceRequest = z.infer<typeof inferenceRequest>
 
 export const inferenceChunk = z.discriminatedUnion('type', [
   z.object({ type: z.literal('selected'), selection }),
+  /** The selected model failed and this one answers in its place; comes right before its first delta. */
+  z.object({ type: z.literal('shifted'), model: z.string() }),
   z.object({ type: z.literal('text'), delta: z.string() }),
   z.object({ type: z.literal('reasoning'), delta: z.string() }),
   z.object({

@@ -74,9 +74,11 @@ async function tryInOrder(
   const outcome: Outcome = { failures: [] }
   let attempts = 0
   let hasEmitted = false
-  const emitDelta = (chunk: InferenceChunk) => {
+  const emitAs = (model: string) => async (chunk: InferenceChunk) => {
+    const isFirst = !hasEmitted
     hasEmitted = true
-    return emit(chunk)
+    if (isFirst && model !== selectedModel) await emit({ type: 'shifted', model })
+    await emit(chunk)
   }
   for (const model of request.fallback ? order : order.slice(0, 1)) {
     const provider = providerOf(settings, model)
@@ -90,7 +92,7 @@ async function tryInOrder(
       isFallback: model !== selectedModel,
       signal,
       untilFirstDelta: deadline,
-      emit: request.stream ? emitDelta : undefined,
+      emit: request.stream ? emitAs(model) : undefined,
     }
     const result = await attemptWithRetries(router, attempt, () => hasEmitted)
     if (!(result instanceof UpstreamFailure)) return { ...outcome, answered: { ...result, model } }

@@ -206,6 +206,11 @@ describe('chat completions, asked by the openai client', () => {
     upstream.script({ status: 401 })
     const answer = await openai.chat.completions.create({ model, messages: hello })
     expect(answer).toMatchObject({ model: 'spare/other-model', choices: [{ message: { content: 'From the spare.' } }] })
+    const models: string[] = []
+    for await (const chunk of await openai.chat.completions.create({ model, messages: hello, stream: true })) {
+      models.push(chunk.model)
+    }
+    expect(new Set(models)).toEqual(new Set(['spare/other-model']))
   })
 
   test('no fallback answers where x-keel-fallback is off', async () => {
