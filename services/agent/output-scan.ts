@@ -33,7 +33,8 @@ function decoded(text: string): string {
 
 /** How phrases above begin; also what an encoded or disguised one begins with. */
 const openings = ['ignore', 'you', 'system', 'new', 'override', 'disregard', '[', '<']
-const disguise = /[&%\u200B-\u200D\u2060\uFEFF\u0400-\u04FF]/
+const disguise =
+  /&(?:#x?[0-9a-f]*|[a-z]{0,6})(?:;|$)|%(?:[0-9a-f]{2}|[0-9a-f]?$)|\u200B|\u200C|\u200D|\u2060|\uFEFF|[a-z][\u0400-\u04FF]|[\u0400-\u04FF][a-z]/
 
 /**
  * How much of the end of a text must wait for more before it may be shown: from the last word on that may begin one of

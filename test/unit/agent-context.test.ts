@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest'
+import type { TurnJob } from '#sdk/services/agent.ts'
+import { complexityOf, levelOf } from '../../services/agent/complexity.ts'
+import { planContext, plannedMessages } from '../../services/agent/context.ts'
+import { turnJob } from '../support/turn-fixtures.ts'
+
+function talk(messages: number, length: number): TurnJob['history'] {
+  return Array.from({ length: messages }, (_, i) => ({
+    id: `m${i}`,
+    message: { role: i % 2 === 0 ? ('user' as const) : ('assistant' as const), content: `${i} ${'x'.repeat(length)}` },
+  }))
+}
+
+test('a short talk is shown whole', () => {
+  const job = turnJob({ history: talk(6, 40) })
+  const plan = planContext(job)
+  expect(plan.history_message_ids).toEqual(['m0', 'm1', 'm2', 'm3', 'm4', 'm5'])
+  expect(plan.dropped_history).toBe(0)
+  expect(plannedMessages(plan, job).map(({ role }) => role)).toEqual([
+    'system',
+    'user',
+    'assistant',
+    'user',
+    'assistant',
+    'user',
+    'assistant',
+    'user',
+  ])
+})
+
+test('a long talk keeps its newest part, in order, within the budget', () => {
+  const job = turnJob({ history: talk(100, 1_000) })
+  const plan = planContext(job)
+  expect(plan.history_message_ids.at(-1)).toBe('m99')
+  expect(plan.history_message_ids).toEqual(job.history.slice(-plan.history_message_ids.length).map(({ id }) => id))
+  expect(plan.dropped_history).toBe(100 - plan.history_message_ids.length)
+  const used = plan.system_prompt_tokens + plan.tool_definition_tokens + plan.history_tokens + plan.memory_tokens
+  expect(used).toBeLessThanOrEqual(plan.token_budget)
+})
+
+test('many tools do not starve the history of its share', () => {
+  const tools = Array.from({ length: 60 }, (_, i) => ({
+    name: `tool_${i}`,
+    description: 'd'.repeat(300),
+    parameters: { type: 'object' },
+  }))
+  const plan = planContext(turnJob({ tools, history: talk(100, 400) }))
+  expect(plan.token_budget).toBeGreaterThan(4_000)
+  expect(plan.history_tokens).toBeGreaterThan(0.25 * plan.token_budget)
+})
+
+test('the prompt and the question are never dropped, also where the window is too small for anything else', () => {
+  const job = turnJob({ context_max_tokens: 1_000, history: talk(10, 4_000) })
+  const plan = planContext(job)
+  expect(plan.history_message_ids).toEqual([])
+  expect(plannedMessages(plan, job).map(({ role }) => role)).toEqual(['system', 'user'])
+})
+
+test('the plan is the same each time it is made', () => {
+  const job = turnJob({ history: talk(20, 100) })
+  expect(planContext(job)).toEqual(planContext(job))
+})
+
+test('the persona stands in for the default identity', () => {
+  const { system_prompt } = planContext(turnJob({ agent: { id: 'keel', name: 'Keel', persona: 'You are a pirate.' } }))
+  expect(system_prompt).toMatch(/^You are a pirate\./)
+})
+
+test('complexity grows with what makes a question hard, and stays within 0 and 1', () => {
+  const hard = `Compare these designs:\n1. first\n2. second\n3. then prove that it must be at least linear?\n\`\`\`\ncode\n\`\`\``
+  expect(complexityOf('hello', 0)).toBeLessThan(0.05)
+  expect(complexityOf(hard, 0)).toBeGreaterThan(0.4)
+  expect(complexityOf(hard.repeat(50), 500)).toBeLessThanOrEqual(1)
+  expect(complexityOf('hello', 40)).toBeGreaterThan(complexityOf('hello', 0))
+  expect([0, 0.3, 0.6, 0.9].map(levelOf)).toEqual(['L0', 'L1', 'L2', 'L3'])
+})
