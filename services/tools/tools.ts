@@ -1,0 +1,34 @@
+import type { Logger } from 'pino'
+import type { ServiceSetup } from '#sdk/rpc/run-service.ts'
+import type { Client } from '#sdk/service.ts'
+import type { kernelForTools } from '#sdk/services/kernel.ts'
+import type { builtinTools, toolsService } from '#sdk/services/tools.ts'
+import { echoTools } from './echo.ts'
+import { createFileTools } from './files.ts'
+import { findTools } from './find.ts'
+import { httpTools } from './http-get.ts'
+import { runTool } from './run-tool.ts'
+import type { ToolHandlers } from './tool.ts'
+
+/** Builds the service from the settings that the kernel holds. */
+export async function createTools(
+  kernel: Client<typeof kernelForTools>,
+  log: Logger,
+): Promise<ServiceSetup<typeof toolsService>> {
+  let settings = await kernel.start({})
+  const handlers: ToolHandlers<typeof builtinTools> = {
+    ...echoTools,
+    ...createFileTools(),
+    ...findTools,
+    ...httpTools,
+  }
+  return {
+    handlers: {
+      run: (call, { signal }) => runTool(call, handlers, { settings, signal, log }),
+      configure(changed) {
+        settings = changed
+        return null
+      },
+    },
+  }
+}
