@@ -8,6 +8,8 @@ import { embed } from '#kernel/compat/embeddings.ts'
 import { type ListedModel, listModels } from '#kernel/compat/model-list.ts'
 import { pageOf } from '#kernel/compat/model-page.ts'
 import { unknownModel } from '#kernel/compat/model-target.ts'
+import { ResponseStream, responseAnswer } from '#kernel/compat/response-answer.ts'
+import { responseQuestion } from '#kernel/compat/response-question.ts'
 import type { Context } from '#kernel/context.ts'
 import type { compatRoutes } from '#sdk/contracts/compat.ts'
 import { timestamp } from '#sdk/ids.ts'
@@ -23,6 +25,13 @@ export const compatHandlers: RealHandlers<
     const call = { door: 'openai', user: body.user, caller, headers, signal, reply, stream } as const
     const answer = await ask(chatQuestion(body), call, context)
     return stream ? stream.end(answer) : chatCompletion(answer)
+  },
+
+  async createResponse({ body, caller, headers, signal, reply }, context) {
+    const stream = body.stream ? new ResponseStream(reply, signal, body) : undefined
+    const call = { door: 'openai', user: body.user, caller, headers, signal, reply, stream } as const
+    const answer = await ask(responseQuestion(body), call, context)
+    return stream ? stream.end(answer) : responseAnswer(body, answer)
   },
 
   createEmbeddings: ({ body, signal }, context) => embed(body, signal, context),

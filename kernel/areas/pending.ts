@@ -20,7 +20,6 @@ export const pendingRoutes = [
   'channels.listChannels',
   'channels.listDeadLetters',
   'channels.replayDeadLetter',
-  'compat.createResponse',
   'cron.createJob',
   'cron.deleteJob',
   'cron.getJob',

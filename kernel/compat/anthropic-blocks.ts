@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { MessagePart, ModelMessage } from '#sdk/messages.ts'
+import { plainText } from './plain-text.ts'
 
 /** What a conversation of Anthropic's clients may hold, and may be handed on to any model. */
 const text = z.object({ type: z.literal('text'), text: z.string() })
@@ -84,13 +85,6 @@ export function neutralMessages(message: ConversationMessage): ModelMessage[] {
 function resultContent({ content = [], is_error }: z.output<typeof toolResult>): ModelMessage['content'] {
   const parts = content.map(partOf)
   return plainText(is_error ? [{ type: 'text', text: 'The tool failed:' }, ...parts] : parts)
-}
-
-/** One text needs no list around it, and some servers take none. */
-export function plainText(parts: MessagePart[]): ModelMessage['content'] {
-  const [only] = parts
-  if (only === undefined) return ''
-  return parts.length === 1 && only.type === 'text' ? only.text : parts
 }
 
 function partOf(block: z.output<typeof text> | z.output<typeof image>): MessagePart {

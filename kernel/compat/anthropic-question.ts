@@ -2,8 +2,9 @@ import { z } from 'zod'
 import { parsePart } from '#kernel/http/issues.ts'
 import type { AnthropicRequest } from '#sdk/contracts/anthropic.ts'
 import { RuntimeError } from '#sdk/errors.ts'
-import { conversation, neutralMessages, plainText, systemContent } from './anthropic-blocks.ts'
+import { conversation, neutralMessages, systemContent } from './anthropic-blocks.ts'
 import { toolOf } from './chat-question.ts'
+import { plainText } from './plain-text.ts'
 import type { Question } from './question.ts'
 
 const blocks = z.object({ system: systemContent.nullish(), messages: conversation })

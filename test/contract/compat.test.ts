@@ -679,3 +679,123 @@ describe('the agent behind the doors', () => {
     expect(runs).toBe(1)
   })
 })
+
+describe('responses, asked by the openai client', () => {
+  const tool = { type: 'function' as const, name: 'weather', parameters: { type: 'object' }, strict: false }
+
+  test('an answer in one piece', async () => {
+    const { openai, upstream } = await startDoors()
+    const answer = await openai.responses.create({
+      model,
+      instructions: 'Be short.',
+      input: 'Hello?',
+      max_output_tokens: 50,
+      text: { format: { type: 'json_schema', name: 'reply', schema: { type: 'object' }, strict: true } },
+    })
+    expect(answer).toMatchObject({
+      object: 'response',
+      status: 'completed',
+      model,
+      output_text: 'Hello from upstream.',
+      usage: { input_tokens: 11, output_tokens: 7, total_tokens: 18 },
+    })
+    expect(upstream.requests[0]?.body).toMatchObject({
+      messages: [{ role: 'system', content: 'Be short.' }, ...hello],
+      max_tokens: 50,
+      response_format: {
+        type: 'json_schema',
+        json_schema: { name: 'reply', schema: { type: 'object' }, strict: true },
+      },
+    })
+  })
+
+  test.each([[false], [true]])('tools and their results, as a stream: %s', async (streams) => {
+    const { openai, upstream } = await startDoors()
+    const create = (request: Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'stream'>) =>
+      streams ? openai.responses.stream(request).finalResponse() : openai.responses.create(request)
+    upstream.script({
+      text: 'Let me look.',
+      toolCalls: [
+        { id: 'call_a', name: 'weather', arguments: '{"city":"Oslo"}' },
+        { id: 'call_b', name: 'weather', arguments: '{}' },
+      ],
+    })
+    const input: OpenAI.Responses.ResponseInput = [
+      {
+        role: 'user',
+        content: [
+          { type: 'input_text', text: 'Where is it?' },
+          { type: 'input_image', image_url: 'data:image/png;base64,aGVsbG8=', detail: 'auto' },
+        ],
+      },
+    ]
+    const answer = await create({ model, input, tools: [tool], tool_choice: { type: 'function', name: 'weather' } })
+    expect(answer).toMatchObject({
+      status: 'completed',
+      output: [
+        { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'Let me look.' }] },
+        { type: 'function_call', call_id: 'call_a', name: 'weather', arguments: '{"city":"Oslo"}' },
+        { type: 'function_call', call_id: 'call_b', name: 'weather', arguments: '{}' },
+      ],
+      usage: { total_tokens: 18 },
+    })
+    upstream.script({ text: 'It rains.', finishReason: 'length' })
+    const said = answer.output.filter((item) => item.type === 'message' || item.type === 'function_call')
+    const output = { type: 'function_call_output' as const, call_id: 'call_a', output: 'rain' }
+    const last = await create({ model, input: [...input, ...said, output], tools: [tool] })
+    expect(last).toMatchObject({ status: 'incomplete', incomplete_details: { reason: 'max_output_tokens' } })
+    expect(upstream.requests[0]?.body.tool_choice).toEqual({ type: 'function', function: { name: 'weather' } })
+    expect(upstream.requests[1]?.body.messages).toMatchObject([
+      { role: 'user', content: [{ type: 'text', text: 'Where is it?' }, { type: 'image_url' }] },
+      { role: 'assistant', content: 'Let me look.', tool_calls: [{ id: 'call_a' }, { id: 'call_b' }] },
+      { role: 'tool', tool_call_id: 'call_a', content: 'rain' },
+    ])
+  })
+
+  test('a stream has its events named and numbered, and breaks with an error', async () => {
+    const { openai, upstream } = await startDoors()
+    const types: string[] = []
+    const read = async () => {
+      types.length = 0
+      const events = await openai.responses.create({ model, input: 'Hello?', stream: true })
+      for await (const event of events) {
+        expect(event.sequence_number).toBe(types.length)
+        types.push(event.type)
+      }
+    }
+    await read()
+    expect(types).toEqual([
+      'response.created',
+      'response.in_progress',
+      'response.output_item.added',
+      'response.content_part.added',
+      ...Array<string>(3).fill('response.output_text.delta'),
+      'response.output_text.done',
+      'response.content_part.done',
+      'response.output_item.done',
+      'response.completed',
+    ])
+    upstream.script({ fault: 'reset', afterChunks: 2, chunkDelayMs: 5 })
+    expect(await failureOf(read())).toMatchObject({ type: 'server_error' })
+    expect(types.at(-1)).toBe('response.output_text.delta')
+    upstream.script({})
+    await read()
+    expect(types.at(-1)).toBe('response.completed')
+  })
+
+  test.each<[string, Partial<OpenAI.Responses.ResponseCreateParamsNonStreaming>, number, string]>([
+    ['an earlier response', { previous_response_id: 'resp_1' }, 400, 'previous_response_id'],
+    ['an item of another kind', { input: [{ type: 'item_reference', id: 'x' }] }, 400, 'input.0.type'],
+    ['an unknown model', { model: 'nobody/knows' }, 404, 'model'],
+  ])('%s is refused', async (_, change, status, param) => {
+    const { openai } = await startDoors()
+    const failure = await failureOf(openai.responses.create({ model, input: 'Hello?', ...change }))
+    expect(failure).toMatchObject({ status, param, type: 'invalid_request_error' })
+  })
+
+  test('the agent answers here too', async () => {
+    const { openai } = await startDoors()
+    const { output_text } = await openai.responses.create({ model: 'keel/agent', input: 'Hello?' })
+    expect(output_text).toBe('You said: Hello?')
+  })
+})
