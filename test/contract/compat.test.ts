@@ -740,7 +740,9 @@ describe('responses, asked by the openai client', () => {
       usage: { total_tokens: 18 },
     })
     upstream.script({ text: 'It rains.', finishReason: 'length' })
-    const said = answer.output.filter((item) => item.type === 'message' || item.type === 'function_call')
+    const said = answer.output.flatMap((item) =>
+      item.type === 'message' || item.type === 'function_call' ? [item] : [],
+    )
     const output = { type: 'function_call_output' as const, call_id: 'call_a', output: 'rain' }
     const last = await create({ model, input: [...input, ...said, output], tools: [tool] })
     expect(last).toMatchObject({ status: 'incomplete', incomplete_details: { reason: 'max_output_tokens' } })
