@@ -664,6 +664,32 @@ describe('the agent behind the doors', () => {
     expect(attempt).toBe(2)
   })
 
+  test('goes on after a text that is void, as what was sent can not be taken back', async () => {
+    let attempt = 0
+    const { openai } = await startDoors({
+      async run(_, options) {
+        const delta = ++attempt === 1 ? 'One, ' : 'Two.'
+        await options?.onChunk?.({ type: 'delta', delta, model: null })
+        if (attempt === 1) throw new RuntimeError('unavailable', 'The connection closed')
+        return { status: 'ok', content: 'Two.', reason: null, react_turns: 1 }
+      },
+    })
+    const stream = openai.chat.completions.stream(asked)
+    expect((await stream.finalChatCompletion()).choices[0]?.message.content).toBe('One, \n\nTwo.')
+  })
+
+  test.each([
+    ['blocked', 'content_filter', 'refusal'],
+    ['limit', 'length', 'max_tokens'],
+  ] as const)('a turn that ends as %s finishes with %s or %s', async (status, finish_reason, stop_reason) => {
+    const { openai, anthropic } = await startDoors({
+      run: async () => ({ status, content: 'So far.', reason: null, react_turns: 1 }),
+    })
+    expect((await openai.chat.completions.create(asked)).choices[0]?.finish_reason).toBe(finish_reason)
+    const message = await anthropic.messages.create({ model: 'keel/agent', max_tokens: 9, messages: hello })
+    expect(message.stop_reason).toBe(stop_reason)
+  })
+
   test('answers a turn that failed with an error that is not to be tried again', async () => {
     let runs = 0
     const { url } = await startDoors({
