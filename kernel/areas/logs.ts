@@ -1,7 +1,7 @@
-import type { LogEntry, logsRoutes } from '#sdk/contracts/logs.ts'
 import type { Context } from '#kernel/context.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
 import { readLog } from '#kernel/logs/read-log.ts'
+import type { LogEntry, logsRoutes } from '#sdk/contracts/logs.ts'
 
 export const logsHandlers: Handlers<typeof logsRoutes, Pick<Context, 'config' | 'logFeed'>> = {
   async listLogs({ query, headers, signal, reply }, { config, logFeed }) {

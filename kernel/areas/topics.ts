@@ -5,7 +5,13 @@ import { breakerNote } from './breaker.ts'
 const listed = 200
 
 /** What a client of the WebSocket can watch: the same facts as the routes of that name, told anew when they change. */
-export function watchableTopics({ config, store, supervisor, inferenceView, turns }: Context): Readonly<Record<string, Topic>> {
+export function watchableTopics({
+  config,
+  store,
+  supervisor,
+  inferenceView,
+  turns,
+}: Context): Readonly<Record<string, Topic>> {
   return {
     'agent.status': {
       on: ['turn_started', 'turn_completed', 'breaker_changed', 'config_updated'],

@@ -1,4 +1,3 @@
-import { matchesGlob } from 'node:path'
 import { type PolicySettings, rules, type ToolUse } from './rules.ts'
 
 export interface Judgement {
@@ -12,7 +11,7 @@ export interface Judgement {
 
 export interface ApprovalSettings {
   enabled: boolean
-  /** Names or glob patterns. */
+  /** Names, in which `*` stands for any characters. */
   gated_tools: readonly string[]
   /** Denied to everyone, also while approvals are disabled. */
   blocked_tools: readonly string[]
@@ -47,7 +46,22 @@ export function openJudge(
 }
 
 function named(tool: string, patterns: readonly string[]): boolean {
-  return patterns.some((pattern) => matchesGlob(tool, pattern))
+  return patterns.some((pattern) => matches(tool, pattern))
+}
+
+/** `*` stands for any characters; the pieces between are looked for in order, so that no pattern takes long. */
+function matches(name: string, pattern: string): boolean {
+  const pieces = pattern.split('*')
+  const [first = '', last = ''] = [pieces[0], pieces.at(-1)]
+  if (pieces.length === 1) return name === pattern
+  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false
+  let from = first.length
+  for (const piece of pieces.slice(1, -1)) {
+    const at = name.indexOf(piece, from)
+    if (at < 0) return false
+    from = at + piece.length
+  }
+  return from <= name.length - last.length
 }
 
 const minuteMs = 60_000

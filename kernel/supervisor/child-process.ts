@@ -70,7 +70,10 @@ export class ChildProcess {
     if (this.pid > 0) recordChild(runDir, this.pid, name, spec.entry)
 
     const wire = this.#process.stdio[3] as Duplex
-    const channel = socketChannel(wire, { maxFrameBytes, onOversize: (bytes) => this.#fault(`dropped a message of ${bytes} bytes`) })
+    const channel = socketChannel(wire, {
+      maxFrameBytes,
+      onOversize: (bytes) => this.#fault(`dropped a message of ${bytes} bytes`),
+    })
     this.peer = new Peer(channel, { onFault: (message, cause) => this.#fault(message, cause) })
     this.peer.serve(spec.kernel.contract, spec.kernel.handlers)
     // A process without a wire is of no use and can not be told to end.
@@ -119,8 +122,12 @@ export class ChildProcess {
   }
 
   async #watchExit(runDir: string): Promise<string> {
-    const spawnFailed = once(this.#process, 'error').then(([error]) => `could not be started: ${(error as Error).message}`)
-    const ended = once(this.#process, 'exit').then(([code, signal]) => (signal ? `was ended by ${signal}` : `ended with code ${code}`))
+    const spawnFailed = once(this.#process, 'error').then(
+      ([error]) => `could not be started: ${(error as Error).message}`,
+    )
+    const ended = once(this.#process, 'exit').then(([code, signal]) =>
+      signal ? `was ended by ${signal}` : `ended with code ${code}`,
+    )
     const how = await Promise.race([spawnFailed, ended])
     clearInterval(this.#heartbeat)
     forgetChild(runDir, this.pid)
@@ -135,8 +142,10 @@ export class ChildProcess {
     const expected = fingerprint(this.#spec.contract, this.#spec.kernel.contract)
     return new Promise((resolve, reject) => {
       this.peer.onNotice('$/hello', (greeting) => {
-        if (greeting.name !== name) reject(new RuntimeError('unavailable', `the process greets as ${String(greeting.name)}, not as ${name}`))
-        else if (greeting.fingerprint !== expected) reject(new RuntimeError('unavailable', `${name} was built for another version of Keel`))
+        if (greeting.name !== name)
+          reject(new RuntimeError('unavailable', `the process greets as ${String(greeting.name)}, not as ${name}`))
+        else if (greeting.fingerprint !== expected)
+          reject(new RuntimeError('unavailable', `${name} was built for another version of Keel`))
         else resolve()
       })
     })
@@ -147,7 +156,10 @@ export class ChildProcess {
     let unanswered = 0
     this.#heartbeat = setInterval(() => {
       unanswered += 1
-      if (unanswered > misses) return this.kill(`no answer to ${misses} pings`)
+      if (unanswered > misses) {
+        this.kill(`no answer to ${misses} pings`)
+        return
+      }
       this.peer.control('$/ping', everyMs * (misses + 1)).then(
         (answer) => {
           unanswered = 0
@@ -164,7 +176,7 @@ export class ChildProcess {
     if (typeof rss_bytes !== 'number') return
     this.rssBytes = rss_bytes
     const limit = this.#spec.memoryBytes
-    if (rss_bytes > limit * memoryKillFactor) return this.kill(`it used ${Math.round(rss_bytes / mebibyte)} MiB`)
+    if (rss_bytes > limit * memoryKillFactor) this.kill(`it used ${Math.round(rss_bytes / mebibyte)} MiB`)
     this.#overweightPolls = rss_bytes > limit ? this.#overweightPolls + 1 : 0
     if (this.#overweightPolls === memoryPolls) this.#events.onOverweight()
   }
@@ -173,6 +185,7 @@ export class ChildProcess {
     const now = Date.now()
     this.#events.onFault(this.#spec.contract.name, message, cause)
     this.#faults = [...this.#faults.filter((at) => at > now - babbleMs), now]
-    if (this.#faults.length > maxFaults) this.kill(`more than ${maxFaults} faults on the wire within ${babbleMs / 1000} s`)
+    if (this.#faults.length > maxFaults)
+      this.kill(`more than ${maxFaults} faults on the wire within ${babbleMs / 1000} s`)
   }
 }

@@ -11,7 +11,11 @@ interface ChildRecord {
 export function recordChild(runDir: string, pid: number, name: string, entry: URL): void {
   const folder = join(runDir, 'children')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  writeFileSync(join(folder, `${pid}.json`), JSON.stringify({ name, entry: fileURLToPath(entry) } satisfies ChildRecord), { mode: 0o600 })
+  writeFileSync(
+    join(folder, `${pid}.json`),
+    JSON.stringify({ name, entry: fileURLToPath(entry) } satisfies ChildRecord),
+    { mode: 0o600 },
+  )
 }
 
 export function forgetChild(runDir: string, pid: number): void {

@@ -41,9 +41,14 @@ const defaults = {
   queue: { max: 256, waitMs: 5_000 },
 } as const
 
-type Given<S extends ServiceContract, K extends ServiceContract> = Pick<ServiceSpec<S, K>, 'contract' | 'entry' | 'kernel'> &
+type Given<S extends ServiceContract, K extends ServiceContract> = Pick<
+  ServiceSpec<S, K>,
+  'contract' | 'entry' | 'kernel'
+> &
   Partial<ServiceSpec<S, K>>
 
-export function serviceSpec<S extends ServiceContract, K extends ServiceContract>(given: Given<S, K>): ServiceSpec<S, K> {
+export function serviceSpec<S extends ServiceContract, K extends ServiceContract>(
+  given: Given<S, K>,
+): ServiceSpec<S, K> {
   return { ...defaults, ...given }
 }

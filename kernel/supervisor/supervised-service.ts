@@ -91,14 +91,16 @@ export class SupervisedService {
         }
       : options
     for (let resends = 0; ; resends++) {
-      const { child, client } = this.#running ?? (await this.#nextProcess(deadline, options.signal))
+      const { child, client } = this.#usable() ?? (await this.#nextProcess(deadline, options.signal))
       const send = client[method] as (params: unknown, options: CallOptions) => Promise<unknown>
       try {
         return await send(params, { ...relayed, timeoutMs: Math.max(1, deadline - Date.now()) })
       } catch (thrown) {
         if (!isErrorOf(thrown, 'unavailable') || !child.peer.isClosed) throw thrown
         if (declared.retry === 'safe' && !begun && resends < maxResends) continue
-        throw new RuntimeError('outcome_unknown', `The ${this.name} service ended during ${method}`, undefined, { cause: thrown })
+        throw new RuntimeError('outcome_unknown', `The ${this.name} service ended during ${method}`, undefined, {
+          cause: thrown,
+        })
       }
     }
   }
@@ -126,14 +128,25 @@ export class SupervisedService {
     if (this.#state === 'down') throw this.#unavailable()
     const isFirst = this.#generation === 0
     if (this.#state === 'stopped') this.start()
-    await this.#waiting.wait(Math.min(deadline - Date.now(), isFirst ? this.spec.firstReadyMs : this.spec.queue.waitMs), signal)
-    if (!this.#running) throw this.#unavailable()
-    return this.#running
+    await this.#waiting.wait(
+      Math.min(deadline - Date.now(), isFirst ? this.spec.firstReadyMs : this.spec.queue.waitMs),
+      signal,
+    )
+    const next = this.#usable()
+    if (!next) throw this.#unavailable()
+    return next
+  }
+
+  /** A wire closes before its process is seen to be gone; what is called in between must wait for the next one. */
+  #usable(): Running | undefined {
+    return this.#running?.child.peer.isClosed ? undefined : this.#running
   }
 
   #unavailable(): RuntimeError {
     const reason = this.#lastError ? `: ${this.#lastError}` : ''
-    return new RuntimeError('unavailable', `The ${this.name} service is ${this.#state}${reason}`, { retry_after_seconds: 5 })
+    return new RuntimeError('unavailable', `The ${this.name} service is ${this.#state}${reason}`, {
+      retry_after_seconds: 5,
+    })
   }
 
   /** One process is started at a time; who asks meanwhile waits for the same one. */
@@ -165,7 +178,9 @@ export class SupervisedService {
       const reason = thrown instanceof Error ? thrown.message : String(thrown)
       this.#lastError = reason
       if (!this.#running && !this.#closing) this.#crashed(0, reason)
-      throw new RuntimeError('unavailable', `The ${name} service did not start: ${reason}`, undefined, { cause: thrown })
+      throw new RuntimeError('unavailable', `The ${name} service did not start: ${reason}`, undefined, {
+        cause: thrown,
+      })
     }
     const old = this.#running?.child
     this.#running = { child, client: child.peer.connect(spec.contract) }

@@ -28,7 +28,8 @@ export interface Supervisor {
 
 /** Ends what an earlier kernel left behind, then starts the eager services. */
 export function startSupervisor({ specs, runDir, log, onLog, onStateChange }: SupervisorOptions): Supervisor {
-  for (const name of sweepOrphans(runDir)) log.warn({ service: name }, 'ended a process that an earlier kernel left behind')
+  for (const name of sweepOrphans(runDir))
+    log.warn({ service: name }, 'ended a process that an earlier kernel left behind')
   const services = new Map(
     specs.map((spec) => [spec.contract.name, new SupervisedService(spec, { runDir, log, onLog, onStateChange })]),
   )

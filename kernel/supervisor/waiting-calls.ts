@@ -38,7 +38,8 @@ export class WaitingCalls {
         const message = `The ${this.#service} service did not come back within ${timeoutMs} ms`
         call.fail(new RuntimeError('unavailable', message, { retry_after_seconds: 2 }))
       }, timeoutMs)
-      const onAbort = () => call.fail(signal?.reason instanceof RuntimeError ? signal.reason : new RuntimeError('cancelled'))
+      const onAbort = () =>
+        call.fail(signal?.reason instanceof RuntimeError ? signal.reason : new RuntimeError('cancelled'))
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#calls.add(call)
     })

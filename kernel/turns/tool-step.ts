@@ -19,7 +19,7 @@ import type { TurnRunner } from './turn-runner.ts'
 type ToolMethod = (typeof kernelForAgent)['methods']['callTool']
 
 /** How often an idempotent tool is run again when its process dies under it. */
-const maxReruns = 3
+const maxReruns = 5
 const previewLength = 500
 
 export interface ToolStepDeps {
