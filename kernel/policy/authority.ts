@@ -15,7 +15,11 @@ const highestRisk: Record<Authority, RiskLevel> = {
 }
 
 export function riskAllowed(authority: Authority, risk: RiskLevel): boolean {
-  return riskOrder.indexOf(risk) <= riskOrder.indexOf(highestRisk[authority])
+  return riskAtLeast(highestRisk[authority], risk)
+}
+
+export function riskAtLeast(risk: RiskLevel, least: RiskLevel): boolean {
+  return riskOrder.indexOf(risk) >= riskOrder.indexOf(least)
 }
 
 /** What a way in, or a sender, is worth, and why. */

@@ -1,4 +1,8 @@
+import { matchesGlob } from 'node:path'
+import type { RiskLevel } from '#sdk/services/tools.ts'
+import { riskAtLeast } from './authority.ts'
 import { type PolicySettings, rules, type ToolUse } from './rules.ts'
+import { openUseCounter } from './use-counter.ts'
 
 export interface Judgement {
   decision: 'allow' | 'deny' | 'gate'
@@ -11,67 +15,52 @@ export interface Judgement {
 
 export interface ApprovalSettings {
   enabled: boolean
-  /** Names, in which `*` stands for any characters. */
+  /** Names or glob patterns. */
   gated_tools: readonly string[]
-  /** Denied to everyone, also while approvals are disabled. */
+  /** Names or glob patterns; denied to everyone, also while approvals are disabled. */
   blocked_tools: readonly string[]
+  /** Tools of this risk or a higher one are gated whatever their name. */
+  gate_risk: RiskLevel
+}
+
+export interface PolicyContext {
+  policy: PolicySettings
+  approvals: ApprovalSettings
 }
 
 export type ToolJudge = (use: ToolUse) => Judgement
 
-/** Judges each use of a tool by the settings of the moment: blocked tools, then the rules in order, then the gate. */
+/** Blocked tools, then the rules in order, then the gate. A gated use has passed the rules and waits for a person. */
+export function judgeToolCall(use: ToolUse, { policy, approvals }: PolicyContext): Judgement {
+  const { tool, authority } = use
+  const context = { authority, risk: tool.risk }
+  if (isNamed(tool.name, approvals.blocked_tools)) {
+    return { decision: 'deny', rule: 'blocked_tools', reason: `tool '${tool.name}' is blocked by policy`, context }
+  }
+  for (const { name, waivedForCreator, denies } of rules) {
+    if (waivedForCreator && authority === 'Creator') continue
+    const reason = denies(use, policy)
+    if (reason !== null) return { decision: 'deny', rule: name, reason, context }
+  }
+  const gated = isNamed(tool.name, approvals.gated_tools) || riskAtLeast(tool.risk, approvals.gate_risk)
+  if (approvals.enabled && gated) {
+    return { decision: 'gate', rule: 'approval', reason: `tool '${tool.name}' needs an approval`, context }
+  }
+  return { decision: 'allow', rule: 'rules', reason: null, context }
+}
+
+/** Judges each use by the settings of the moment, and counts the uses. */
 export function openJudge(
   settings: () => { policy: Omit<PolicySettings, 'usesInLastMinute'>; approvals: ApprovalSettings },
-  now: () => number = Date.now,
+  now?: () => number,
 ): ToolJudge {
-  const usesInLastMinute = countUses(now)
-
+  const usesInLastMinute = openUseCounter(now)
   return (use) => {
     const { policy, approvals } = settings()
-    const { tool, authority } = use
-    const context = { authority, risk: tool.risk }
-    if (named(tool.name, approvals.blocked_tools)) {
-      return { decision: 'deny', rule: 'blocked_tools', reason: `tool '${tool.name}' is blocked by policy`, context }
-    }
-    for (const rule of rules) {
-      if (rule.waivedForCreator && authority === 'Creator') continue
-      const reason = rule.denies(use, { ...policy, usesInLastMinute })
-      if (reason !== null) return { decision: 'deny', rule: rule.name, reason, context }
-    }
-    if (approvals.enabled && named(tool.name, approvals.gated_tools)) {
-      return { decision: 'gate', rule: 'approval', reason: `tool '${tool.name}' needs an approval`, context }
-    }
-    return { decision: 'allow', rule: 'rules', reason: null, context }
+    return judgeToolCall(use, { policy: { ...policy, usesInLastMinute }, approvals })
   }
 }
 
-function named(tool: string, patterns: readonly string[]): boolean {
-  return patterns.some((pattern) => matches(tool, pattern))
-}
-
-/** `*` stands for any characters; the pieces between are looked for in order, so that no pattern takes long. */
-function matches(name: string, pattern: string): boolean {
-  const pieces = pattern.split('*')
-  const [first = '', last = ''] = [pieces[0], pieces.at(-1)]
-  if (pieces.length === 1) return name === pattern
-  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false
-  let from = first.length
-  for (const piece of pieces.slice(1, -1)) {
-    const at = name.indexOf(piece, from)
-    if (at < 0) return false
-    from = at + piece.length
-  }
-  return from <= name.length - last.length
-}
-
-const minuteMs = 60_000
-
-function countUses(now: () => number): (tool: string) => number {
-  const uses = new Map<string, number[]>()
-  return (tool) => {
-    const at = now()
-    const recent = [...(uses.get(tool) ?? []).filter((use) => use > at - minuteMs), at]
-    uses.set(tool, recent)
-    return recent.length
-  }
+function isNamed(tool: string, patterns: readonly string[]): boolean {
+  return patterns.some((pattern) => tool === pattern || matchesGlob(tool, pattern))
 }

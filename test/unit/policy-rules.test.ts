@@ -13,8 +13,9 @@ const policy = {
   allowed_paths: ['/srv/shared'],
   protected_patterns: ['.env', '.ssh/', 'wallet.json', '/etc/passwd'],
   home: '/home/anna/.keel',
+  workspace: '/home/anna/.keel/workspace',
 }
-const noApprovals: ApprovalSettings = { enabled: false, gated_tools: [], blocked_tools: [] }
+const noApprovals: ApprovalSettings = { enabled: false, gated_tools: [], blocked_tools: [], gate_risk: 'Forbidden' }
 
 function judgeWith(approvals: Partial<ApprovalSettings> = {}, now = () => 0) {
   return openJudge(() => ({ policy, approvals: { ...noApprovals, ...approvals } }), now)

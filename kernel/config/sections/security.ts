@@ -65,5 +65,7 @@ export const approvals = section({
   enabled: flag(false),
   gated_tools: textList(),
   blocked_tools: textList(),
+  /** Tools of this risk or a higher one wait for an approval; `Forbidden` gates by name alone. */
+  gate_risk: choice(['Safe', 'Caution', 'Dangerous', 'Forbidden'], 'Dangerous'),
   timeout_seconds: integer(300, 1, 604_800),
 })
