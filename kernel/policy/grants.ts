@@ -1,0 +1,95 @@
+import type { Authority } from '#sdk/services/agent.ts'
+import { apiGrant, type Grant } from './authority.ts'
+
+/** A sender as the channel's own messages name it: what a channel lets its users change is no identity. */
+export interface Sender {
+  platform: string
+  sender_id: string
+  chat_id: string
+  /** Discord's server. */
+  guild_id?: string | undefined
+}
+
+/** How a message came in. `none`: nobody vouches for it. */
+export type Entry =
+  | { via: 'api' }
+  | { via: 'channel'; sender: Sender }
+  | { via: 'peer' }
+  | { via: 'cron' }
+  | { via: 'none' }
+
+/** The parts of the configuration that say who is trusted. */
+export interface TrustSettings {
+  security: { api_authority: Authority; allowlist_authority: Authority; trusted_authority: Authority }
+  channels: {
+    trusted_sender_ids: readonly string[]
+    telegram: { allowed_chat_ids: readonly number[] }
+    whatsapp: { allowed_numbers: readonly string[] }
+    discord: { allowed_guild_ids: readonly string[] }
+    signal: { allowed_numbers: readonly string[] }
+    email: { allowed_senders: readonly string[] }
+  }
+}
+
+interface Platform {
+  /** One way to write each id of this platform, or null for what is none, such as a name that anyone may take. */
+  canonical: (id: string) => string | null
+  /** What its allow list lists. */
+  listed: (sender: Sender) => string | undefined
+  allowList: (channels: TrustSettings['channels']) => readonly (string | number)[]
+}
+
+const platforms = new Map<string, Platform>([
+  ['telegram', { canonical: numericId, listed: (s) => s.chat_id, allowList: (c) => c.telegram.allowed_chat_ids }],
+  ['whatsapp', { canonical: phoneNumber, listed: (s) => s.sender_id, allowList: (c) => c.whatsapp.allowed_numbers }],
+  ['signal', { canonical: phoneNumber, listed: (s) => s.sender_id, allowList: (c) => c.signal.allowed_numbers }],
+  ['discord', { canonical: numericId, listed: (s) => s.guild_id, allowList: (c) => c.discord.allowed_guild_ids }],
+  ['email', { canonical: address, listed: (s) => s.sender_id, allowList: (c) => c.email.allowed_senders }],
+])
+
+/** What the way in is worth, before the ceilings; nothing for a stranger. */
+export function grantsOf(entry: Entry, settings: TrustSettings): Grant[] {
+  switch (entry.via) {
+    case 'api':
+      return [apiGrant(settings.security)]
+    case 'channel':
+      return senderGrants(entry.sender, settings)
+    case 'peer':
+      return [{ source: 'peer', level: 'Peer' }]
+    case 'cron':
+      return [{ source: 'cron', level: 'SelfGenerated' }]
+    case 'none':
+      return []
+  }
+}
+
+function senderGrants(sender: Sender, { security, channels }: TrustSettings): Grant[] {
+  const platform = platforms.get(sender.platform)
+  if (!platform) return []
+  const { canonical, listed, allowList } = platform
+  const isIn = (id: string | undefined, list: readonly (string | number)[]) => {
+    const wanted = id === undefined ? null : canonical(id)
+    return wanted !== null && list.some((entry) => canonical(String(entry)) === wanted)
+  }
+  const grants: Grant[] = []
+  if (isIn(listed(sender), allowList(channels)))
+    grants.push({ source: 'allow_list', level: security.allowlist_authority })
+  if (isIn(sender.sender_id, channels.trusted_sender_ids) || isIn(sender.chat_id, channels.trusted_sender_ids))
+    grants.push({ source: 'trusted_sender', level: security.trusted_authority })
+  return grants
+}
+
+function numericId(id: string): string | null {
+  return /^-?\d{1,32}$/.test(id.trim()) ? id.trim() : null
+}
+
+/** Digits alone: the plus, spaces and dashes are ways of writing. */
+function phoneNumber(id: string): string | null {
+  const digits = id.replace(/[\s()+-]/g, '')
+  return /^\d{5,15}$/.test(digits) ? digits : null
+}
+
+function address(id: string): string | null {
+  const lowered = id.trim().toLowerCase()
+  return /^[^\s@]+@[^\s@]+$/.test(lowered) ? lowered : null
+}
