@@ -91,7 +91,7 @@ export async function startKernel({
     const bus = createEventBus<typeof events>({ db: store.write, log })
     undo.push(() => bus.close())
 
-    const providerKeys = openProviderKeys(secrets, env)
+    const providerKeys = openProviderKeys(secrets, env, (err) => log.error({ err }, 'a stored key can not be read'))
     const settings = () => inferenceSettingsOf(config.current(), providerKeys, modelOverride.current())
     const modelOverride = openModelOverride(store, async () => void (await inference.configure(settings())))
     const judge = openJudge(() => judgeSettings(config.current(), home.root))
@@ -189,7 +189,10 @@ export async function startKernel({
     let apiKey = currentApiKey(home, config.current())
     config.onChange(async (changed, deferred) => {
       setLevel(config.current().agent.log_level)
-      await inference.configure(settings())
+      // A process that is not there now asks for its settings when it starts.
+      await inference
+        .configure(settings())
+        .catch((err) => log.warn({ err }, 'the inference service takes its settings later'))
       if (supervisor.status().some(({ name, state }) => name === 'tools' && state === 'ready'))
         await tools.configure(toolSettingsOf(config.current()))
       const key = currentApiKey(home, config.current())

@@ -7,7 +7,7 @@ import { createOutput, type Output } from './output.ts'
 /** What `start` needs of the kernel. */
 export interface RunningKernel {
   url: string
-  /** Signs a browser in, once. */
+  /** For a browser. */
   dashboardUrl: string
   /** Settles with the exit code. */
   closed: Promise<number>
@@ -65,7 +65,7 @@ export function showStart(announcement: StartAnnouncement, out: Output, closing:
     out.line(`${out.style('bold', `Keel ${packageJson.version}`)} is up.`)
     out.line()
     out.line(`  Address    ${out.style('cyan', url)}`)
-    out.line(`  Dashboard  ${out.style('cyan', dashboard_url)}  ${out.style('dim', '(signs you in, once)')}`)
+    out.line(`  Dashboard  ${out.style('cyan', dashboard_url)}`)
     out.line(`  Home       ${home}`)
     out.line(`  Try it     keel chat`)
     out.line()
