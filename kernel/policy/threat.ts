@@ -1,19 +1,14 @@
 import { normalizeText } from '#sdk/normalize-text.ts'
+import { overridePatterns, threatFamilies } from './threat-patterns.ts'
 
 export interface ThreatScan {
   /** 0 to 1. */
   score: number
+  /** Names of the families of which a pattern matched. */
   families: string[]
   verdict: 'clean' | 'caution' | 'blocked'
   /** The text with override phrases taken out, for the model's copy; the text itself when it is clean. */
   sanitized: string
-}
-
-interface Family {
-  name: string
-  /** What each matching pattern adds to the score. */
-  weight: number
-  patterns: readonly RegExp[]
 }
 
 const cautionFrom = 0.3
@@ -22,74 +17,64 @@ const blockedAbove = 0.7
 const manyPatterns = 2
 const manyBonus = 0.15
 export const redaction = '[REDACTED]'
+/** Views of one text, one after another, until none shows an override. */
+const maxRounds = 4
 
-/** `[^\S\n]` keeps a phrase on its line, and bounded gaps keep every pattern linear. */
-const overridePatterns: readonly RegExp[] = [
-  /\bignore[^\S\n]+(?:all[^\S\n]+)?(?:of[^\S\n]+)?(?:the[^\S\n]+|your[^\S\n]+|my[^\S\n]+)?(?:previous|prior|above|earlier|preceding)[^\S\n]+(?:instructions?|prompts?|rules?|messages?|directions?)/i,
-  /\byou[^\S\n]+are[^\S\n]+now[^\S\n]+(?:an?|in)[^\S\n]/i,
-  /\bdisregard[^\S\n]+(?:all[^\S\n]+)?(?:of[^\S\n]+)?(?:your|the|all|any|previous|prior)[^\S\n]+(?:\w+[^\S\n]+)?(?:instructions?|prompts?|rules?|guidelines?)/i,
-  // A role marker, not any word before a colon: at the start of a line, or bracketed.
-  /(?:^|\n)[^\S\n]*(?:\[|<\|?|#{1,3}[^\S\n]*)?system(?:\]|\|?>)?[^\S\n]*:/i,
-  /\bnew[^\S\n]+instructions?[^\S\n]*:/i,
-  /\boverride[^\S\n]+(?:all[^\S\n]+|the[^\S\n]+|your[^\S\n]+)?(?:safety|security|rules?|polic(?:y|ies)|restrictions?)/i,
-]
+const everyOverride = overridePatterns.map((pattern) => new RegExp(pattern, `${pattern.flags}g`))
 
-const families: readonly Family[] = [
-  { name: 'instruction_override', weight: 0.35, patterns: overridePatterns },
-  {
-    name: 'encoding',
-    weight: 0.2,
-    patterns: [
-      /\bbase64[^\S\n]*(?:-|_)?[^\S\n]*decod/i,
-      /\bdecod\w{0,4}[^\S\n]+(?:this[^\S\n]+|the[^\S\n]+|from[^\S\n]+)?base64/i,
-      /\\x[0-9a-f]{2}(?:\\x[0-9a-f]{2})/i,
-      /&#x?[0-9a-f]{2,6};/i,
-      /%[0-9a-f]{2}%[0-9a-f]{2}/i,
-    ],
-  },
-  {
-    name: 'authority',
-    weight: 0.3,
-    patterns: [
-      /\bI[^\S\n]+am[^\S\n]+(?:the[^\S\n]+|your[^\S\n]+|an?[^\S\n]+)?(?:admin(?:istrator)?|root|owner|creator|developer)\b/i,
-      /\bas[^\S\n]+(?:an?[^\S\n]+|the[^\S\n]+)?(?:admin(?:istrator)?|system)\b(?!\s+(?:admin|architect|call|service|prompt|file|design|engineer))/i,
-      /\bwith[^\S\n]+(?:admin(?:istrator)?|root|system)[^\S\n]+(?:privileges?|access|rights|permissions?)/i,
-    ],
-  },
-  {
-    name: 'financial',
-    weight: 0.4,
-    patterns: [
-      /\btransfer[^\S\n]+(?:all|my|the|your)(?:[^\S\n]+\w+){0,3}[^\S\n]+(?:funds?|money|tokens?|coins?|balance|eth|usdc|btc)\b/i,
-      /\bsend[^\S\n]+(?:all[^\S\n]+|the[^\S\n]+|your[^\S\n]+)?(?:funds?|tokens?|eth|usdc|btc|crypto)[^\S\n]+to\b/i,
-      /\bdrain[^\S\n]+(?:the[^\S\n]+|my[^\S\n]+|your[^\S\n]+)?(?:wallet|account|treasury|funds)/i,
-    ],
-  },
-]
-
-/** How much a text looks like an attack on the instructions, by families of phrases over its normalised form. */
+/** How much a text looks like an attack on the instructions. Its time grows with the text; callers bound its size. */
 export function scanInput(text: string): ThreatScan {
-  const seen = normalizeText(text)
-  const hits = families.map(({ name, weight, patterns }) => ({
-    name,
-    weight,
-    count: patterns.filter((pattern) => pattern.test(seen)).length,
-  }))
-  const matched = hits.reduce((total, { count }) => total + count, 0)
-  const sum = hits.reduce((total, { weight, count }) => total + weight * count, 0)
-  const score = Math.min(1, Math.round((sum + (matched > manyPatterns ? manyBonus : 0)) * 100) / 100)
+  const views = viewsOf(text)
+  const hits = threatFamilies.map(({ name, weight, cap, patterns }) => {
+    const count = patterns.filter((pattern) => matches(pattern, views)).length
+    return { name, count, points: Math.min(weight * count, cap) }
+  })
+  const count = hits.reduce((total, hit) => total + hit.count, 0)
+  const points = hits.reduce((total, hit) => total + hit.points, count > manyPatterns ? manyBonus : 0)
+  // To the hundredth, since a sum of tenths may end just below its threshold.
+  const score = Math.min(1, Math.round(points * 100) / 100)
   const verdict = score > blockedAbove ? 'blocked' : score >= cautionFrom ? 'caution' : 'clean'
   return {
     score,
-    families: hits.filter(({ count }) => count > 0).map(({ name }) => name),
+    families: hits.filter((hit) => hit.count > 0).map(({ name }) => name),
     verdict,
-    sanitized: verdict === 'clean' ? text : withoutOverrides(seen),
+    sanitized: verdict === 'clean' ? text : withoutOverrides(text),
   }
 }
 
+/** As a reader sees it; and, where something in it is invisible, as a model reads it, which sees that too. */
+function viewsOf(text: string): string[] {
+  const seen = normalizeText(text)
+  const revealed = normalizeText(revealHidden(text))
+  return revealed === seen ? [seen] : [seen, revealed]
+}
+
+/** Tag characters repeat ASCII invisibly and are made plain; the other invisible ones only part words, and go. */
+function revealHidden(text: string): string {
+  return text
+    .replace(/[\u{E0020}-\u{E007E}]+/gu, (tags) => ` ${[...tags].map(plainOfTag).join('')} `)
+    .replace(/\p{Default_Ignorable_Code_Point}/gu, '')
+}
+
+function plainOfTag(tag: string): string {
+  return String.fromCodePoint((tag.codePointAt(0) ?? 0) - 0xe0000)
+}
+
+function matches(pattern: RegExp, views: readonly string[]): boolean {
+  return views.some((view) => pattern.test(view))
+}
+
+/** The text as it was written where that is enough: folding look-alikes would spoil the words of other scripts. */
 function withoutOverrides(text: string): string {
-  return overridePatterns.reduce(
-    (rest, pattern) => rest.replace(new RegExp(pattern.source, `${pattern.flags}g`), redaction),
-    text,
-  )
+  let copy = redacted(text)
+  for (let round = 0; round < maxRounds; round++) {
+    const telling = viewsOf(copy).find((view) => overridePatterns.some((pattern) => pattern.test(view)))
+    if (telling === undefined) return copy
+    copy = redacted(telling)
+  }
+  return redaction
+}
+
+function redacted(text: string): string {
+  return everyOverride.reduce((rest, pattern) => rest.replace(pattern, redaction), text)
 }
