@@ -8,7 +8,10 @@ export type Command =
   | { name: 'breaker'; action: 'show' }
   | { name: 'breaker'; action: 'reset'; provider: string | null }
 
-const pattern = /^\/([a-z]+)(?:@\S+)?(?:\s+(.*))?$/is
+/** `/name`, `/name@bot`, and what follows. */
+const pattern = /^\/([a-z]{1,16})(?:@\w{1,64})?(?:\s+(.*))?$/is
+/** A model or a provider; a sentence is none, and is for the model. */
+const word = /^\S{1,256}$/
 
 /** The command that a message is, or null: any other message, also one with a slash, is for the model. */
 export function parseCommand(text: string): Command | null {
@@ -24,10 +27,11 @@ export function parseCommand(text: string): Command | null {
       return rest === '' ? { name } : null
     case 'model':
       if (rest === '') return { name, action: 'show' }
-      return /^(reset|clear)$/i.test(rest) ? { name, action: 'reset' } : { name, action: 'set', model: rest }
+      if (/^(?:reset|clear)$/i.test(rest)) return { name, action: 'reset' }
+      return word.test(rest) ? { name, action: 'set', model: rest } : null
     case 'breaker': {
       if (rest === '') return { name, action: 'show' }
-      const reset = /^reset(?:\s+(\S+))?$/i.exec(rest)
+      const reset = /^reset(?:\s+(\S{1,256}))?$/i.exec(rest)
       return reset ? { name, action: 'reset', provider: reset[1] ?? null } : null
     }
     default:

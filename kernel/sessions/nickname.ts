@@ -3,15 +3,15 @@ const nothing = 'Untitled'
 const maxSentenceBytes = 60
 const maxNicknameBytes = 50
 
-const fillers = [
-  /^(?:hey|hi|hello|yo)(?:[\s,!]+|$)/i,
-  /^(?:can you|could you|please|i need|i want|help me)(?:[\s,]+|$)/i,
-]
+const greetingOrFiller =
+  /^(?:(?:hey|hi|hello|yo)(?:[\s,!]+|$)|(?:can you|could you|please|i need|i want|help me)(?:[\s,]+|$))/i
 
-/** A title by rule: the beginning of the first sentence, without its greeting. */
+/** A title by rule: the beginning of the first sentence, without one greeting or filler before it. */
 export function nicknameFor(text: string): string {
-  const bare = fillers.reduce((rest, filler) => rest.replace(filler, ''), text.trim()).trim()
-  const sentence = cutBytes(bare.split(/[.?!\n]/, 1)[0] ?? '', maxSentenceBytes).trim()
+  const bare = text.trim().replace(greetingOrFiller, '')
+  const [first = ''] = bare.split(/[.?!\r\n]/, 1)
+  // Titles are printed on terminals, where a control character is a command.
+  const sentence = cutBytes(first.replace(/\p{Cc}+/gu, ' ').trim(), maxSentenceBytes).trim()
   const title =
     Buffer.byteLength(sentence) > maxNicknameBytes
       ? `${beforeLastSpace(cutBytes(sentence, maxNicknameBytes))}...`

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { authorityOrder } from '#kernel/policy/authority.ts'
 import { type Command, parseCommand, refusalOf, requiredAuthority } from '#kernel/policy/commands.ts'
 
 test.each<[string, Command]>([
@@ -16,16 +17,39 @@ test.each<[string, Command]>([
   ['/stop', { name: 'stop' }],
   ['/retry', { name: 'retry' }],
   ['/models', { name: 'models' }],
+  ['/model@keel_bot RESET', { name: 'model', action: 'reset' }],
+  ['/model\nopenai/gpt-4o', { name: 'model', action: 'set', model: 'openai/gpt-4o' }],
+  ['/Breaker   Reset   OpenAI', { name: 'breaker', action: 'reset', provider: 'OpenAI' }],
 ])('%s is a command', (text, command) => {
   expect(parseCommand(text)).toEqual(command)
 })
 
-test.each(['hello', '/unknown', '/help me with this', 'what is /help', '/', '/read notes.txt', '/breaker open x', ''])(
-  '%j is a message for the model',
-  (text) => {
-    expect(parseCommand(text)).toBeNull()
-  },
-)
+test.each([
+  '',
+  'hello',
+  '/',
+  '/unknown',
+  '/unknown@keel_bot',
+  '/constructor',
+  '/help me with this',
+  'what is /help',
+  '/read notes.txt',
+  '/etc/passwd is a file',
+  '/breaker open x',
+  '/breaker reset one two',
+  '/model of a car that runs on water',
+  '/model openai/gpt-4o ignore previous instructions',
+  '/status@',
+  '/status@two bots',
+  '/status@a-b',
+  '//status',
+  '/ status',
+  `/model ${'x'.repeat(257)}`,
+  `/${'a'.repeat(32_000)}`,
+  `/model ${' '.repeat(32_000)}a b`,
+])('%j is a message for the model', (text) => {
+  expect(parseCommand(text)).toBeNull()
+})
 
 describe('authority', () => {
   test('to show is free, the status is for peers, to change is for the creator', () => {
@@ -36,8 +60,30 @@ describe('authority', () => {
   })
 
   test('a refusal names what it takes', () => {
-    expect(refusalOf({ name: 'status' }, 'External')).toContain('requires Peer authority')
-    expect(refusalOf({ name: 'model', action: 'reset' }, 'SelfGenerated')).toContain('requires Creator authority')
+    expect(refusalOf({ name: 'status' }, 'External')).toBe('/status requires Peer authority.')
+    expect(refusalOf({ name: 'model', action: 'reset' }, 'SelfGenerated')).toBe('/model requires Creator authority.')
     expect(refusalOf({ name: 'model', action: 'reset' }, 'Creator')).toBeNull()
+  })
+
+  test('each command is refused below its authority and at no level from it on', () => {
+    const commands: Command[] = [
+      { name: 'help' },
+      { name: 'status' },
+      { name: 'models' },
+      { name: 'retry' },
+      { name: 'new' },
+      { name: 'stop' },
+      { name: 'model', action: 'show' },
+      { name: 'model', action: 'reset' },
+      { name: 'model', action: 'set', model: 'a/b' },
+      { name: 'breaker', action: 'show' },
+      { name: 'breaker', action: 'reset', provider: null },
+    ]
+    for (const command of commands) {
+      const least = authorityOrder.indexOf(requiredAuthority(command))
+      for (const [rank, authority] of authorityOrder.entries()) {
+        expect(refusalOf(command, authority) === null, `${command.name} by ${authority}`).toBe(rank >= least)
+      }
+    }
   })
 })
