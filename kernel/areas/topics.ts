@@ -1,6 +1,6 @@
 import type { Context } from '#kernel/context.ts'
 import type { Topic } from '#kernel/http/topics.ts'
-import { breakerNote } from './breaker.ts'
+import { breakerNote } from '#kernel/inference/breaker-note.ts'
 
 const listed = 200
 

@@ -1,17 +1,12 @@
 import { RuntimeError } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
 import { sql, type WritableDb } from './database.ts'
+import type { Migration } from './migration.ts'
 import { sessionsMigration } from './migrations/0010-sessions.ts'
 import { eventsMigration } from './migrations/0020-events.ts'
 import { turnsMigration } from './migrations/0030-turns.ts'
 import { inferenceMigration } from './migrations/0040-inference.ts'
 import { secretsMigration } from './migrations/0050-secrets.ts'
-
-export interface Migration {
-  version: number
-  name: string
-  up(db: WritableDb): void
-}
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [

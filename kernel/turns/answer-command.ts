@@ -1,5 +1,5 @@
-import { breakerNote } from '#kernel/areas/breaker.ts'
 import type { Context } from '#kernel/context.ts'
+import { breakerNote } from '#kernel/inference/breaker-note.ts'
 import { providerOf } from '#kernel/inference/model-name.ts'
 import { resolveAuthority } from '#kernel/policy/authority.ts'
 import { type Command, refusalOf } from '#kernel/policy/commands.ts'

@@ -11,6 +11,9 @@ export const agent = section({
   specialist_creation_requires_approval: flag(true),
   autonomy_max_react_turns: integer(10, 1, 1_000),
   autonomy_max_turn_duration_seconds: integer(90, 1, 86_400),
+  autonomy_max_turn_tokens: integer(1_000_000, 1),
+  /** Dollars. */
+  autonomy_max_turn_cost: number(5, 0),
 })
 
 export const session = section({
