@@ -12,6 +12,7 @@ import type { Context } from './context.ts'
 import { createEventBus } from './events/bus.ts'
 import { openHome, readSecretKey } from './home.ts'
 import { lockHome } from './home-lock.ts'
+import { startHousekeeping } from './housekeeping.ts'
 import { createApp } from './http/app.ts'
 import { createGate } from './http/gate.ts'
 import { OriginPolicy } from './http/origin.ts'
@@ -209,6 +210,7 @@ export async function startKernel({
 
     const { bind, port } = config.current().server
     const { url } = await server.listen({ host: bind === 'localhost' ? '127.0.0.1' : bind, port })
+    const stopHousekeeping = startHousekeeping({ store, log })
     const resumed = turns.resumeUnfinished()
     log.info({ url, version, ms: Date.now() - startedAt, resumed_turns: resumed }, 'Keel is up')
 
@@ -216,6 +218,7 @@ export async function startKernel({
     let closing: Promise<void> | undefined
     const stop = async (reason: string) => {
       log.info({ reason }, 'Keel is stopping')
+      stopHousekeeping()
       const serverClosed = server.close(stopMs.turns + stopMs.requests)
       await turns.close(stopMs.turns)
       await sockets.close()
