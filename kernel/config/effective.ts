@@ -123,6 +123,8 @@ function resolvePaths(config: Config, { root }: Home): void {
     const value = valueAt(config, path)
     if (typeof value === 'string') setAt(config, path, resolvePath(value, root))
   }
+  const { filesystem } = config.security
+  filesystem.tool_allowed_paths = filesystem.tool_allowed_paths.map((path) => resolvePath(path, root))
   config.obsidian.auto_detect_paths = config.obsidian.auto_detect_paths.map((path) => resolvePath(path, root))
   for (const source of config.knowledge.sources) if (source.path !== null) source.path = resolvePath(source.path, root)
 }

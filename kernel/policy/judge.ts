@@ -1,6 +1,6 @@
-import { matchesGlob } from 'node:path'
 import type { RiskLevel } from '#sdk/services/tools.ts'
 import { riskAtLeast } from './authority.ts'
+import { isNamed } from './name-pattern.ts'
 import { type PolicySettings, rules, type ToolUse } from './rules.ts'
 import { openUseCounter } from './use-counter.ts'
 
@@ -15,9 +15,9 @@ export interface Judgement {
 
 export interface ApprovalSettings {
   enabled: boolean
-  /** Names or glob patterns. */
+  /** Names, in which `*` stands for any characters. */
   gated_tools: readonly string[]
-  /** Names or glob patterns; denied to everyone, also while approvals are disabled. */
+  /** The same; denied to everyone, also while approvals are disabled. */
   blocked_tools: readonly string[]
   /** Tools of this risk or a higher one are gated whatever their name. */
   gate_risk: RiskLevel
@@ -59,8 +59,4 @@ export function openJudge(
     const { policy, approvals } = settings()
     return judgeToolCall(use, { policy: { ...policy, usesInLastMinute }, approvals })
   }
-}
-
-function isNamed(tool: string, patterns: readonly string[]): boolean {
-  return patterns.some((pattern) => tool === pattern || matchesGlob(tool, pattern))
 }

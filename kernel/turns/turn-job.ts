@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Config } from '#kernel/config/schema.ts'
 import { riskAllowed } from '#kernel/policy/authority.ts'
+import { isNamed } from '#kernel/policy/name-pattern.ts'
 import type { ReadableDb } from '#kernel/store/database.ts'
 import { earlierMessages, loadMessage, type MessageRow } from '#kernel/store/messages.ts'
 import { listSteps } from '#kernel/store/turn-steps.ts'
@@ -29,7 +30,7 @@ const definitions: { definition: ToolDefinition; tool: BuiltinTool }[] = Object.
 /** The tools whose risk this authority may take; the policy still judges each call. */
 export function toolsFor(authority: Authority, blocked: readonly string[]): ToolDefinition[] {
   return definitions
-    .filter(({ definition, tool }) => riskAllowed(authority, tool.risk) && !blocked.includes(definition.name))
+    .filter(({ definition, tool }) => riskAllowed(authority, tool.risk) && !isNamed(definition.name, blocked))
     .map(({ definition }) => definition)
 }
 

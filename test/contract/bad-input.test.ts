@@ -201,6 +201,7 @@ const examples: Record<string, Record<string, unknown>> = {
   'feedback.createTurnFeedback': { grade: 3 },
   'feedback.updateTurnFeedback': { grade: 3 },
   'compat.createChatCompletion': { model: 'keel/offline', messages: [{ role: 'user', content: 'hello' }] },
+  'compat.createResponse': { model: 'keel/offline', input: 'hello' },
   'compat.createEmbeddings': { model: 'keel/offline', input: 'hello' },
   'compat.createAnthropicMessage': {
     model: 'keel/offline',
