@@ -11,7 +11,7 @@ const matches = (pattern: RegExp) => (text: string) => text.match(pattern)?.leng
 
 /** What makes a request hard, beside the length of the conversation. */
 const signs: readonly Sign[] = [
-  { weight: 0.25, full: 2_000, count: (text) => text.length },
+  { weight: 0.2, full: 2_000, count: (text) => text.length },
   { weight: 0.15, full: 4, count: matches(/\?/g) },
   {
     weight: 0.2,
@@ -20,6 +20,11 @@ const signs: readonly Sign[] = [
   },
   { weight: 0.15, full: 2, count: matches(/```|\bfunction\b|\bclass\b|=>|\bSELECT\b/g) },
   { weight: 0.1, full: 4, count: matches(/\b(?:must|should|only|without|at least|at most|exactly|never|always)\b/gi) },
+  {
+    weight: 0.05,
+    full: 1,
+    count: matches(/https?:\/\/|\b(?:fetch|search|look up|read|write|edit|save|list|open|run)\b/gi),
+  },
   {
     weight: 0.15,
     full: 2,

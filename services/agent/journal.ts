@@ -1,18 +1,21 @@
-import type { ModelMessage, ToolCall } from '#sdk/messages.ts'
+import type { ToolCall } from '#sdk/messages.ts'
 import type { ContextPlan, ToolOutcome, TurnJob, TurnStep } from '#sdk/services/agent.ts'
 import type { InferenceResult } from '#sdk/services/inference.ts'
-import { plannedMessages } from './context.ts'
-import { isUnsafe } from './output-scan.ts'
+import { withoutMarks } from './boundaries.ts'
 import { joined } from './speech.ts'
-import { untrusted } from './system-prompt.ts'
 import { writtenCalls } from './text-protocol.ts'
+
+/** What one answer may ask for; more is left out, as if it had not been asked for. */
+const maxCallsOfAnswer = 16
+/** What a gateway writes where a model said nothing. */
+const noResponse = '(no response)'
 
 /** One answer of the model with the tools it asked for. */
 export interface Round {
   /** The sequence number of its inference; the calls follow it in order. */
   seq: number
   result: InferenceResult
-  /** What it says, tool protocol taken out. */
+  /** What it says, tool protocol and marks taken out. Empty where it says nothing. */
   text: string
   calls: { seq: number; call: ToolCall; outcome: ToolOutcome | null }[]
   /** The calls were written in the text, as the model has no native ones. */
@@ -42,11 +45,12 @@ export function readJournal(steps: readonly TurnStep[], job: Pick<TurnJob, 'tool
     if (step.kind !== 'inference' || !step.result) continue
     const { result, seq } = step
     const fromText = result.tool_calls.length === 0 ? writtenCalls(result.text, offered, `text-${seq}`) : null
-    const calls = fromText ? fromText.calls : result.tool_calls
+    const calls = fromText ? fromText.calls : result.tool_calls.slice(0, maxCallsOfAnswer)
+    const text = withoutMarks(fromText ? fromText.text : result.text).trim()
     rounds.push({
       seq,
       result,
-      text: fromText ? fromText.text : result.text.trim(),
+      text: text.toLowerCase() === noResponse ? '' : text,
       calls: calls.map((call, index) => ({
         seq: seq + 1 + index,
         call,
@@ -62,32 +66,4 @@ export function readJournal(steps: readonly TurnStep[], job: Pick<TurnJob, 'tool
 /** Everything said so far, answers separated by a blank line. */
 export function saidSoFar(rounds: readonly Round[]): string {
   return rounds.reduce((said, { text }) => joined(said, text), '')
-}
-
-/** The conversation up to the next call: what was planned, and what the rounds have added. */
-export function conversation(plan: ContextPlan, rounds: readonly Round[], job: TurnJob): ModelMessage[] {
-  return [...plannedMessages(plan, job), ...rounds.flatMap(roundMessages)]
-}
-
-function roundMessages({ result, text, calls, written }: Round): ModelMessage[] {
-  if (calls.length === 0) return text === '' ? [] : [{ role: 'assistant', content: text }]
-  const observed = calls.map(({ call, outcome }) => ({ call, content: observation(call.name, outcome) }))
-  if (written) {
-    return [
-      { role: 'assistant', content: result.text },
-      { role: 'user', content: observed.map(({ content }) => content).join('\n\n') },
-    ]
-  }
-  return [
-    { role: 'assistant', content: result.text, tool_calls: calls.map(({ call }) => call) },
-    ...observed.map(
-      ({ call, content }): ModelMessage => ({ role: 'tool', content, tool_call_id: call.id, name: call.name }),
-    ),
-  ]
-}
-
-function observation(tool: string, outcome: ToolOutcome | null): string {
-  if (!outcome) return `${tool}: no outcome`
-  const output = isUnsafe(outcome.output) ? '[the output was blocked by the safety filter]' : outcome.output
-  return `${tool}: ${outcome.status}\n${untrusted(tool, output)}`
 }

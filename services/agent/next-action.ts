@@ -1,6 +1,9 @@
 import type { ModelMessage, ToolCall } from '#sdk/messages.ts'
 import type { TurnEnd, TurnJob, TurnStep } from '#sdk/services/agent.ts'
-import { conversation, type Round, readJournal, saidSoFar } from './journal.ts'
+import { conversation } from './conversation.ts'
+import { type Round, readJournal, saidSoFar } from './journal.ts'
+import { reachedLimit, roundsOfTools } from './limits.ts'
+import { blockedAnswer, blockedReason, isUnsafe } from './output-scan.ts'
 import { joined } from './speech.ts'
 
 /** What a turn does next. */
@@ -10,8 +13,8 @@ export type Action =
   | { do: 'call_tools'; calls: { seq: number; call: ToolCall }[] }
   | { do: 'finish'; end: TurnEnd }
 
-/** The same call asked for so many times in a row ends the turn. */
-const maxRepeats = 3
+/** An answer without a word and without a call is asked for once more, once a turn. */
+const maxBlankAnswers = 2
 const noAnswer = 'The model gave no answer, also when asked again.'
 
 /**
@@ -21,45 +24,30 @@ const noAnswer = 'The model gave no answer, also when asked again.'
 export function nextAction(steps: readonly TurnStep[], job: TurnJob, now: number): Action {
   const { plan, rounds, nextSeq } = readJournal(steps, job)
   if (!plan) return { do: 'plan_context', seq: nextSeq }
-  const last = rounds.at(-1)
-  const open = last?.calls.filter(({ outcome }) => outcome === null) ?? []
-  if (last && last.calls.length === 0 && last.text !== '') return finish('ok', saidSoFar(rounds), null, rounds)
-  if (last && isBlank(last) && isBlank(rounds.at(-2)))
-    return finish('error', joined(saidSoFar(rounds), noAnswer), 'empty answer', rounds)
-
-  const limit = reachedLimit(rounds, job, now)
-  if (limit) return finish('limit', joined(saidSoFar(rounds), limit), limit, rounds)
+  const end = reachedEnd(rounds, job, now)
+  if (end) return { do: 'finish', end }
+  const open = rounds.at(-1)?.calls.filter(({ outcome }) => outcome === null) ?? []
   if (open.length > 0) return { do: 'call_tools', calls: open.map(({ seq, call }) => ({ seq, call })) }
   return { do: 'infer', seq: nextSeq, messages: conversation(plan, rounds, job) }
 }
 
-function isBlank(round: Round | undefined): boolean {
-  return round !== undefined && round.calls.length === 0 && round.text === ''
+/** The end of a turn whose answer is unsafe, at whatever point that was seen. */
+export function blockedEnd(rounds: readonly Round[]): TurnEnd {
+  return { status: 'blocked', content: blockedAnswer, reason: blockedReason, react_turns: roundsOfTools(rounds) }
 }
 
-function finish(status: TurnEnd['status'], content: string, reason: string | null, rounds: readonly Round[]): Action {
-  return {
-    do: 'finish',
-    end: { status, content, reason, react_turns: rounds.filter(({ calls }) => calls.length > 0).length },
-  }
+function reachedEnd(rounds: readonly Round[], job: TurnJob, now: number): TurnEnd | undefined {
+  const said = saidSoFar(rounds)
+  if (isUnsafe(said)) return blockedEnd(rounds)
+  const react_turns = roundsOfTools(rounds)
+  const last = rounds.at(-1)
+  if (last?.calls.length === 0 && last.text !== '') return { status: 'ok', content: said, reason: null, react_turns }
+  if (last && isBlank(last) && rounds.filter(isBlank).length >= maxBlankAnswers)
+    return { status: 'error', content: joined(said, noAnswer), reason: 'empty answer', react_turns }
+  const limit = reachedLimit(rounds, job, now)
+  return limit === null ? undefined : { status: 'limit', content: joined(said, limit), reason: limit, react_turns }
 }
 
-/** Which limit of the turn is reached, in a sentence for the user, or null. */
-function reachedLimit(rounds: readonly Round[], { limits }: TurnJob, now: number): string | null {
-  const done = rounds.filter(({ calls }) => calls.length > 0).length
-  const tokens = rounds.reduce((sum, { result }) => sum + result.usage.tokens_in + result.usage.tokens_out, 0)
-  const cost = rounds.reduce((sum, { result }) => sum + result.cost, 0)
-  if (now >= Date.parse(limits.deadline))
-    return `I stopped here: the time for this turn is over, after ${done} rounds of tools.`
-  if (done > limits.max_steps)
-    return `I stopped here: the limit of ${limits.max_steps} rounds of tools for one turn is reached.`
-  if (limits.max_tokens !== null && tokens >= limits.max_tokens)
-    return `I stopped here: the limit of ${limits.max_tokens} tokens for one turn is reached.`
-  if (limits.max_cost !== null && cost >= limits.max_cost)
-    return `I stopped here: the limit of $${limits.max_cost} for one turn is reached.`
-  const calls = rounds.flatMap((round) => round.calls.map(({ call }) => `${call.name} ${call.arguments}`))
-  const repeated = calls.length >= maxRepeats && new Set(calls.slice(-maxRepeats)).size === 1
-  return repeated
-    ? `I stopped here: the same tool was asked for ${maxRepeats} times in a row with the same input.`
-    : null
+function isBlank({ calls, text }: Round): boolean {
+  return calls.length === 0 && text === ''
 }

@@ -1,10 +1,13 @@
 import { normalizeText } from '#sdk/normalize-text.ts'
 
+export const blockedAnswer = '[Response blocked by output safety filter]'
+export const blockedReason = 'output safety filter triggered'
+
 /** What must never leave: instructions to a model, relayed in an answer or in what a tool brought. */
 const relayedInstructions: readonly RegExp[] = [
   /\bignore\s+(?:all\s+)?(?:of\s+)?(?:the\s+|your\s+)?(?:previous|prior|above|earlier)\s+(?:instructions?|prompts?|rules?)/i,
   /\byou\s+are\s+now\s+(?:an?\s+)?(?:unrestricted|unfiltered|jailbroken|uncensored|free\s+from|in\s+(?:DAN|developer|admin|god)\s+mode)/i,
-  /(?:^|\n)\s*(?:\[|<)?system(?:\]|>)?\s*:\s*(?:you\s+(?:must|are|will)|ignore|disregard|execute|send|reveal|forget)/i,
+  /(?:^|\n)[^\S\n]*(?:\[|<)?system(?:\]|>)?\s*:\s*(?:you\s+(?:must|are|will)|ignore|disregard|execute|send|reveal|forget)/i,
   /\bnew\s+instructions?\s*:\s*\S/i,
   /\boverride\s+(?:all\s+|the\s+|your\s+)?safety\b/i,
   /\bdisregard\s+(?:all\s+|your\s+|the\s+|any\s+)?(?:previous\s+|prior\s+)?instructions?\b/i,
@@ -31,27 +34,73 @@ function decoded(text: string): string {
     .replace(/%[0-9a-f]{2}/gi, (code) => String.fromCharCode(Number.parseInt(code.slice(1), 16)))
 }
 
-/** How phrases above begin; also what an encoded or disguised one begins with. */
-const openings = ['ignore', 'you', 'system', 'new', 'override', 'disregard', '[', '<']
-const disguise =
-  /&(?:#x?[0-9a-f]*|[a-z]{0,6})(?:;|$)|%(?:[0-9a-f]{2}|[0-9a-f]?$)|\u200B|\u200C|\u200D|\u2060|\uFEFF|[a-z][\u0400-\u04FF]|[\u0400-\u04FF][a-z]/
+interface Word {
+  forms: readonly string[]
+  /** The phrase goes on without it as well. */
+  optional: boolean
+}
+
+/** The phrases above, word by word and rather too many than too few: alternatives by `|`, words that may be missing by `?`. */
+const phrases: readonly Word[][] = [
+  'ignore all? of? the|your? previous|prior|above|earlier instruction|prompt|rule',
+  'you are now a|an? unrestricted|unfiltered|jailbroken|uncensored|free|in from|dan|developer|admin|god mode',
+  'system : you|ignore|disregard|execute|send|reveal|forget must|are|will',
+  'new instruction|instructions :',
+  'override all|the|your? safety',
+  'disregard all|your|the|any? previous|prior? instruction',
+].map((phrase) =>
+  phrase.split(' ').map((word) => ({ forms: word.replace('?', '').split('|'), optional: word.endsWith('?') })),
+)
+
+/** An entity or a percent code whose end may be yet to come. */
+const openCode = /(?:&[#a-z0-9]{0,8}|%[0-9a-f]?)$/i
+const visibleUnit = /&(?:#(?:x[0-9a-f]{1,6}|\d{1,7})|[a-z]{2,5});|%[0-9a-f]{2}|./gisu
 
 /**
- * How much of the end of a text must wait for more before it may be shown: from the last word on that may begin one of
- * the phrases, within the window.
+ * How much of the end of a text must wait for more before it may be shown, in characters: from the first word on that
+ * may begin one of the phrases, within the window.
  */
 export function heldBack(text: string): number {
-  const windowStart = Math.max(0, text.length - scanWindow)
-  const tail = text.slice(windowStart).toLowerCase()
-  const disguised = tail.search(disguise)
-  if (disguised >= 0) return tail.length - disguised
-  let from = tail.length
-  for (const { index } of tail.matchAll(/(?:^|(?<=[^a-z]))[a-z[<]/g)) {
-    const rest = tail.slice(index)
-    if (openings.some((opening) => rest.startsWith(opening) || opening.startsWith(rest))) {
-      from = index
-      break
-    }
+  const tail = text.slice(-scanWindow)
+  const unfinished = tail.search(openCode)
+  const end = unfinished < 0 ? tail.length : unfinished
+  const { seen, origins } = asSeen(tail.slice(0, end))
+  for (const { index } of seen.matchAll(/(?<![a-z])[a-z]/g)) {
+    const words = seen
+      .slice(index)
+      .replace(/[[\]<>]/g, ' ')
+      .replaceAll(':', ' : ')
+      .split(/\s+/)
+    if (phrases.some((phrase) => mayBegin(phrase, words))) return tail.length - (origins[index] ?? 0)
   }
-  return tail.length - from
+  return tail.length - end
+}
+
+/** A text as the patterns see it, and where each of its characters comes from. */
+function asSeen(text: string): { seen: string; origins: number[] } {
+  let seen = ''
+  const origins: number[] = []
+  for (const { 0: unit, index } of text.matchAll(visibleUnit)) {
+    const plain = (unit.length === 1 && unit < '\x7f' ? unit : normalizeText(decoded(unit))).toLowerCase()
+    seen += plain
+    for (let i = 0; i < plain.length; i++) origins.push(index)
+  }
+  return { seen, origins }
+}
+
+/** Whether words, of which the last may be unfinished, are how the phrase begins. */
+function mayBegin(phrase: readonly Word[], words: readonly string[]): boolean {
+  const last = words.length - 1
+  let places = reachable(phrase, 0)
+  for (const word of words.slice(0, last)) {
+    places = places.flatMap((place) => (phrase[place]?.forms.includes(word) ? reachable(phrase, place + 1) : []))
+    if (places.length === 0) return false
+  }
+  const unfinished = words[last] ?? ''
+  return places.some((place) => phrase[place]?.forms.some((form) => form.startsWith(unfinished)) ?? unfinished === '')
+}
+
+/** The places at which the phrase may go on from here. */
+function reachable(phrase: readonly Word[], place: number): number[] {
+  return phrase[place]?.optional ? [place, ...reachable(phrase, place + 1)] : [place]
 }

@@ -9,8 +9,15 @@ const written = z.union([
   z.object({ tool_call: z.string(), params }).transform(({ tool_call, params }) => ({ name: tool_call, params })),
 ])
 
+/** Where an object may begin: on a line of its own, or right behind another. */
 const begin = /(^|\n)[^\S\n]*(?=\{\s*"tool_call")/g
-const maxCalls = 8
+const beginNext = /[\s,;]*(?=\{\s*"tool_call")/y
+const lineStart = /(?:^|\n)[^\S\n]*(?=\{)/g
+const emptyFence = /```[a-z]*\s*```/gi
+const maxWrittenCalls = 8
+const opening = '{"tool_call"'
+/** With white space within it. */
+const maxOpeningLength = 64
 
 export interface WrittenCalls {
   calls: ToolCall[]
@@ -24,23 +31,37 @@ export function writtenCalls(text: string, offered: ReadonlySet<string>, idPrefi
   let rest = ''
   let from = 0
   for (const match of text.matchAll(begin)) {
-    const start = match.index + match[0].length
-    if (start < from || calls.length >= maxCalls) continue
-    const end = objectEnd(text, start)
-    const call = end === undefined ? undefined : parseCall(text.slice(start, end))
-    if (end === undefined || !call || !offered.has(call.name)) continue
-    calls.push({ id: `${idPrefix}-${calls.length}`, name: call.name, arguments: JSON.stringify(call.params) })
-    rest += text.slice(from, match.index)
-    from = end
+    let start: number | undefined = match.index + match[0].length
+    if (start < from) continue
+    let gap = match.index
+    while (start !== undefined && calls.length < maxWrittenCalls) {
+      const end = objectEnd(text, start)
+      const call = end === undefined ? undefined : parseCall(text.slice(start, end))
+      if (end === undefined || !call || !offered.has(call.name)) break
+      calls.push({ id: `${idPrefix}-${calls.length}`, name: call.name, arguments: JSON.stringify(call.params) })
+      rest += text.slice(from, gap)
+      from = end
+      gap = end
+      beginNext.lastIndex = end
+      start = beginNext.test(text) ? beginNext.lastIndex : undefined
+    }
   }
-  return { calls, text: (rest + text.slice(from)).trim() }
+  const said = rest + text.slice(from)
+  return { calls, text: (calls.length > 0 ? said.replace(emptyFence, '') : said).trim() }
 }
 
-/** Whether what follows a line's beginning may still become a call. */
-export function mayBecomeCall(lineStart: string): boolean {
-  const bare = lineStart.trimStart().replaceAll(/\s/g, '')
-  const opening = '{"tool_call"'
-  return bare.startsWith(opening) || (bare !== '' && opening.startsWith(bare))
+/**
+ * Where the end of a text that is still growing begins, or may begin, a call: `certain` once no more of it can tell
+ * otherwise. `atLineStart`: the text's own beginning is one of a line.
+ */
+export function beginsCall(text: string, atLineStart: boolean): { at: number; certain: boolean } | undefined {
+  for (const { index } of text.matchAll(lineStart)) {
+    if (index === 0 && !atLineStart && text[0] !== '\n') continue
+    const bare = text.slice(index, index + maxOpeningLength).replaceAll(/\s/g, '')
+    if (bare.startsWith(opening)) return { at: index, certain: true }
+    if (opening.startsWith(bare) && text.length - index < maxOpeningLength) return { at: index, certain: false }
+  }
+  return undefined
 }
 
 function parseCall(text: string): z.output<typeof written> | undefined {
