@@ -17,6 +17,12 @@ export function isPublicAddress(text: string): boolean {
   return address.kind() === 'ipv4' || address.match(globalIpv6)
 }
 
+/** Whether two texts are the same IP address, however each is written; an IPv4 address mapped into IPv6 is itself. */
+export function isSameAddress(left: string, right: string): boolean {
+  if (!ipaddr.isValid(left) || !ipaddr.isValid(right)) return false
+  return ipaddr.process(left).toNormalizedString() === ipaddr.process(right).toNormalizedString()
+}
+
 /** A URL's host without the brackets of an IPv6 address. */
 export function bareHost({ hostname }: URL): string {
   return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname

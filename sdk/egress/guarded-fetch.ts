@@ -1,9 +1,10 @@
 import type { LookupAddress } from 'node:dns'
 import { lookup as systemLookup } from 'node:dns/promises'
-import { isIP, type LookupFunction } from 'node:net'
+import { isIP } from 'node:net'
 import { Agent, fetch, type Response } from 'undici'
 import { isErrorOf, RuntimeError } from '../errors.ts'
 import { bareHost, isAllowedHost, isPublicAddress } from './address-rules.ts'
+import { pinnedConnector } from './pinned-connector.ts'
 
 /*
  * The one way out for requests whose address a model, a guest or a web page may have chosen.
@@ -62,6 +63,8 @@ export async function guardedFetch(address: string, options: GuardedFetchOptions
       throw new RuntimeError('timeout', message, undefined, { cause })
     }
     if (cause instanceof RuntimeError) throw cause
+    // What the connector refuses arrives beneath the error of the fetch.
+    if (cause instanceof Error && cause.cause instanceof RuntimeError) throw cause.cause
     throw new RuntimeError('upstream_failed', `${url.host} could not be reached: ${reasonOf(cause)}`, undefined, {
       cause,
     })
@@ -91,7 +94,7 @@ async function fetchHop(
   { allowedHosts, maxBytes, lookup = lookupAll }: GuardedFetchOptions,
 ): Promise<Hop> {
   const addresses = await checkedAddresses(url, allowedHosts, lookup, signal)
-  const agent = new Agent({ connect: { lookup: pinnedTo(addresses) }, allowH2: false, maxHeaderSize: maxHeaderBytes })
+  const agent = new Agent({ connect: pinnedConnector(addresses), maxHeaderSize: maxHeaderBytes })
   try {
     const response = await fetch(url, { headers, signal, redirect: 'manual', dispatcher: agent })
     const location = redirectStatuses.has(response.status) ? response.headers.get('location') : null
@@ -128,14 +131,6 @@ async function checkedAddresses(
 
 function lookupAll(hostname: string): Promise<LookupAddress[]> {
   return systemLookup(hostname, { all: true })
-}
-
-function pinnedTo(addresses: LookupAddress[]): LookupFunction {
-  return (_hostname, { all }, callback) => {
-    const [first] = addresses
-    if (all || !first) callback(null, addresses)
-    else callback(null, first.address, first.family)
-  }
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

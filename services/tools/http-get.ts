@@ -17,14 +17,15 @@ export const httpTools: ToolHandlers<Pick<typeof builtinTools, 'http_get'>> = {
       allowedHosts: settings.allowed_hosts,
       headers: { accept: 'text/html, text/*, application/json, */*;q=0.5' },
     })
-    const text = readableText(body, content_type)
+    const readable = readableText(body, content_type)
     const output = [
       `Status ${status} from ${answer.url}`,
       `Content type: ${content_type === null ? 'not given' : content_type.slice(0, 200)}`,
       ...(truncated ? [`Only the first ${max_bytes} bytes were read.`] : []),
+      ...(readable?.reduced ? ['The page is reduced to its words; scripts, styles and pictures are left out.'] : []),
       warning,
       '',
-      text ?? `(${body.length} bytes that are not text; they are not shown)`,
+      readable?.text ?? `(${body.length} bytes that are not text; they are not shown)`,
     ].join('\n')
     return { status: status < firstFailureStatus ? 'success' : 'error', output }
   },

@@ -23,16 +23,21 @@ const fromHtml = compile({
 
 const textTypes = /^(text\/.+|application\/(.+\+)?(json|xml|yaml|javascript|toml|x-ndjson)|image\/svg\+xml)$/
 
-/** A page's words, or undefined when the body is no text. */
-export function readableText(body: Buffer, contentType: string | null): string | undefined {
+export interface ReadableText {
+  text: string
+  /** The words of a page in HTML; its scripts, styles and pictures are left out. */
+  reduced: boolean
+}
+
+/** A text as it is and a page as its words, or undefined when the body is no text. */
+export function readableText(body: Buffer, contentType: string | null): ReadableText | undefined {
   const [type = '', ...parameters] = (contentType ?? '').toLowerCase().split(';')
   const mediaType = type.trim()
   if (mediaType === '' ? body.includes(0) : !isText(mediaType)) return undefined
   const charset = parameters.find((parameter) => parameter.trim().startsWith('charset='))
   const text = decoder(charset?.split('=')[1]).decode(body)
-  return mediaType === 'text/html' || mediaType === 'application/xhtml+xml'
-    ? fromHtml(untilTag(text, maxTags)).trim()
-    : text
+  const reduced = mediaType === 'text/html' || mediaType === 'application/xhtml+xml'
+  return { text: reduced ? fromHtml(untilTag(text, maxTags)).trim() : text, reduced }
 }
 
 function untilTag(html: string, count: number): string {

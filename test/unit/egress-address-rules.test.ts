@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isAllowedHost, isPublicAddress } from '#sdk/egress/address-rules.ts'
+import { isAllowedHost, isPublicAddress, isSameAddress } from '#sdk/egress/address-rules.ts'
 
 test.each(['93.184.216.34', '8.8.8.8', '2606:4700::1111', '2a00:1450:4001::64'])('%s is public', (address) => {
   expect(isPublicAddress(address)).toBe(true)
@@ -57,4 +57,13 @@ test('a host is allowed by its name, or by its name and port', () => {
   expect(isAllowedHost(new URL('https://ollama.local/'), ['ollama.local:443'])).toBe(true)
   expect(isAllowedHost(new URL('http://[::1]:8080/'), ['::1'])).toBe(true)
   expect(isAllowedHost(new URL('http://[::1]:8080/'), ['[::1]:8080'])).toBe(true)
+})
+
+test('an address is the same however it is written', () => {
+  expect(isSameAddress('::1', '0:0:0:0:0:0:0:1')).toBe(true)
+  expect(isSameAddress('127.0.0.1', '::ffff:127.0.0.1')).toBe(true)
+  expect(isSameAddress('2606:4700::1111', '2606:4700:0::1111')).toBe(true)
+  expect(isSameAddress('127.0.0.1', '127.0.0.2')).toBe(false)
+  expect(isSameAddress('127.0.0.1', '::1')).toBe(false)
+  expect(isSameAddress('localhost', 'localhost')).toBe(false)
 })

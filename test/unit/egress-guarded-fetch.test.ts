@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
+import { Agent, fetch as plainFetch } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { type GuardedFetchOptions, guardedFetch } from '#sdk/egress/guarded-fetch.ts'
+import { pinnedConnector } from '#sdk/egress/pinned-connector.ts'
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -111,6 +113,19 @@ test('a name that changes its answer is asked once, and the checked address is t
   expect(body.toString()).toBe('checked')
   expect(asked).toBe(1)
   expect(seen).toHaveLength(1)
+})
+
+test('a connection that ends at another address than the checked one carries no request', async () => {
+  const { port, seen } = await site((_, response) => response.end('secret'))
+  const through = async (address: LookupAddress) => {
+    const dispatcher = new Agent({ connect: pinnedConnector([address]) })
+    onTestFinished(() => dispatcher.destroy())
+    // A host that is an address is connected to without being looked up.
+    return await (await plainFetch(`http://127.0.0.1:${port}/`, { dispatcher })).text()
+  }
+  await expect(through({ address: '93.184.216.34', family: 4 })).rejects.toMatchObject({ cause: { kind: 'forbidden' } })
+  expect(seen).toEqual([])
+  expect(await through(loopback)).toBe('secret')
 })
 
 test('the name a redirect leads to is looked up and refused by itself', async () => {

@@ -28,6 +28,7 @@ test('a page comes as its words, below a warning', async () => {
   expect(output.indexOf('untrusted')).toBeGreaterThan(0)
   expect(output.indexOf('untrusted')).toBeLessThan(output.indexOf('One two (https://x.example/)'))
   expect(output).not.toContain('alert')
+  expect(output).toContain('reduced to its words')
 })
 
 test('a failure is an error with the page; a cut and a file that is no text are said', async () => {
@@ -54,10 +55,11 @@ test('what is private is refused unless the settings name it, from the next call
 })
 
 test('text is read in the charset it names, or in UTF-8', () => {
-  expect(readableText(Buffer.from([0xe4]), 'text/plain; charset="ISO-8859-1"')).toBe('ä')
-  expect(readableText(Buffer.from('ä'), 'text/plain; charset=no-such')).toBe('ä')
-  expect(readableText(Buffer.from('{}'), 'application/problem+json')).toBe('{}')
-  expect(readableText(Buffer.from('a'), null)).toBe('a')
+  const read = (body: Buffer, type: string | null) => readableText(body, type)?.text
+  expect(read(Buffer.from([0xe4]), 'text/plain; charset="ISO-8859-1"')).toBe('ä')
+  expect(read(Buffer.from('ä'), 'text/plain; charset=no-such')).toBe('ä')
+  expect(read(Buffer.from('{}'), 'application/problem+json')).toBe('{}')
+  expect(read(Buffer.from('a'), null)).toBe('a')
   expect(readableText(Buffer.from('a\0'), null)).toBeUndefined()
   expect(readableText(Buffer.from('a'), 'application/octet-stream')).toBeUndefined()
 })
@@ -67,7 +69,7 @@ test.each(['<div>', '<ul><li>', '<blockquote>', '<a x=1 ', '<', '<table><tr><td>
   (part) => {
     const html = Buffer.from(part.repeat(Math.floor(1_048_576 / part.length)))
     const started = performance.now()
-    expect(readableText(html, 'text/html')).toBeTypeOf('string')
+    expect(readableText(html, 'text/html')?.reduced).toBe(true)
     expect(performance.now() - started).toBeLessThan(3_000)
   },
 )
