@@ -1,6 +1,6 @@
 import { estimateTokens, type ModelMessage, textOf } from '#sdk/messages.ts'
 import type { ContextPlan, ToolOutcome, TurnJob } from '#sdk/services/agent.ts'
-import { untrusted } from './boundaries.ts'
+import { untrusted, withoutMarks } from './boundaries.ts'
 import { answerTokens, plannedMessages } from './context.ts'
 import type { Round } from './journal.ts'
 import { isUnsafe } from './output-scan.ts'
@@ -38,7 +38,7 @@ function roundMessages({ result, text, calls, written }: Round, job: TurnJob, ob
   }))
   if (written) {
     return [
-      { role: 'assistant', content: result.text },
+      { role: 'assistant', content: withoutMarks(result.text) },
       { role: 'user', content: observed.map(({ content }) => content).join('\n\n') },
     ]
   }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { RuntimeError } from '#sdk/errors.ts'
-import type { TurnChunk, TurnJob } from '#sdk/services/agent.ts'
+import type { TurnChunk, TurnJob, TurnStep } from '#sdk/services/agent.ts'
 import type { InferenceRequest } from '#sdk/services/inference.ts'
 import { runTurn } from '../../services/agent/run-turn.ts'
 import {
@@ -104,3 +104,82 @@ test('deltas carry the model that answers, also when it is not the one that was 
   const { chunks } = await run(kernel)
   expect(chunks).toEqual([{ type: 'delta', delta: 'Milk.', model: 'mock/second' }])
 })
+
+/** Turns of several rounds, each with up to five tools at once, and now and then an empty answer or a written call. */
+function script(seed: number) {
+  let state = seed
+  const random = (below: number) => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
+    return Math.floor((state / 2_147_483_648) * below)
+  }
+  const answers = Array.from({ length: 1 + random(4) }, (_, round) => {
+    const text = ['', 'Looking. ', '\nOne more thing:\n'][random(3)] ?? ''
+    if (random(4) === 0)
+      return inferenceResult({ text: `${text}\n{"tool_call":{"name":"write_file","params":{"path":"w${round}"}}}` })
+    const names = Array.from({ length: 1 + random(5) }, (_, i) => toolCall('read_file', `{"path":"${round}-${i}"}`))
+    return inferenceResult({ text, tool_calls: names })
+  })
+  if (random(2) === 0) answers.splice(random(answers.length + 1), 0, inferenceResult({ text: ' ' }))
+  return [...answers, inferenceResult({ text: `Done ${seed}.` })]
+}
+
+/** Runs a turn from a journal; tools end in an order of their own. */
+async function play(seed: number, steps: TurnStep[]) {
+  const answers = script(seed).slice(steps.filter((step) => step.kind === 'inference' && step.result).length)
+  const journal: TurnStep[] = []
+  const kernel = kernelWith({
+    saveContext: async ({ seq, plan }) => {
+      journal.push({ kind: 'context', seq, plan })
+      return null
+    },
+    infer: async ({ seq }, options) => {
+      const result = answers.shift()
+      if (!result) throw new RuntimeError('internal', 'the script is over')
+      for (const delta of result.text.match(/[\s\S]{1,3}/g) ?? []) await options?.onChunk?.({ type: 'text', delta })
+      journal.push({ kind: 'inference', seq, status: 'done', result })
+      return result
+    },
+    callTool: async ({ seq, call }) => {
+      for (let turns = (seq * 7) % 5; turns > 0; turns--) await new Promise(setImmediate)
+      journal.push({ kind: 'tool', seq, status: 'done', call, outcome: success })
+      return success
+    },
+  })
+  const { end, chunks } = await run(kernel, turnJob({ steps, limits: { ...turnJob().limits, max_steps: 20 } }))
+  return { end, heard: heardOf(chunks), journal }
+}
+
+function heardOf(chunks: TurnChunk[]): string {
+  return chunks.reduce((heard, chunk) => {
+    if (chunk.type === 'delta') return heard + chunk.delta
+    return chunk.type === 'content_replaced' ? chunk.content : heard
+  }, '')
+}
+
+const begun = (step: TurnStep): TurnStep[] => {
+  if (step.kind === 'context') return []
+  return [
+    step.kind === 'tool' ? { ...step, status: 'started', outcome: null } : { ...step, status: 'started', result: null },
+  ]
+}
+
+test.each(Array.from({ length: 12 }, (_, i) => i + 1))(
+  'turn %i goes on from every point of its journal with exactly what is left, and says the same',
+  async (seed) => {
+    const whole = await play(seed, [])
+    expect(whole.end.content).toContain(`Done ${seed}.`)
+    expect(whole.heard).toBe(whole.end.content)
+    expect(new Set(whole.journal.map(({ seq }) => seq)).size).toBe(whole.journal.length)
+    const bySeq = (steps: TurnStep[]) => steps.map(({ seq }) => seq).sort((left, right) => left - right)
+    for (let kept = 0; kept <= whole.journal.length; kept++) {
+      const done = whole.journal.slice(0, kept)
+      const left = whole.journal.slice(kept)
+      for (const steps of [done, [...done, ...left.slice(0, 1).flatMap(begun)]]) {
+        const rest = await play(seed, steps)
+        expect(rest.end).toEqual(whole.end)
+        expect(rest.heard).toBe(whole.end.content)
+        expect(bySeq(rest.journal)).toEqual(bySeq(left))
+      }
+    }
+  },
+)
