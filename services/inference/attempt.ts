@@ -39,6 +39,8 @@ const silentlyBilled = new Set<FailureCategory>(['timeout', 'reset', 'empty_answ
  */
 export async function attemptModel(router: Router, input: AttemptInput): Promise<AttemptResult> {
   const { request, settings, provider, model, signal, untilFirstDelta } = input
+  // Before any clock runs: the first call of a format loads its SDK.
+  const ask = await providerByFormat[provider.format]()
   const giveBack = await router.slots.take(signal, untilFirstDelta)
   const breaker = router.breakers.of(provider.name)
   if (!input.isRisk && breaker.admission() === 'blocked') {
@@ -69,7 +71,7 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
   }
 
   try {
-    const deltas = providerByFormat[provider.format]({
+    const deltas = ask({
       settings: provider,
       model: splitModel(model).bare,
       request,

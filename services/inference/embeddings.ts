@@ -111,7 +111,7 @@ async function requestVectors(
   }
   const body = { model, input, ...(dimensions === undefined ? {} : { dimensions }) }
   const response = await postJson(endpoint(provider, '/v1/embeddings'), body, { signal })
-  const raw = await response.json()
+  const raw = await response.body.json()
   refuseErrorObject(raw)
   const { data, usage } = parseUpstream(openaiVectors, raw)
   const inOrder = data.toSorted((left, right) => (left.index ?? 0) - (right.index ?? 0))
@@ -132,7 +132,7 @@ async function googleBatchVectors(
     outputDimensionality: dimensions,
   }))
   const response = await postJson(target, { requests }, { signal })
-  const raw = await response.json()
+  const raw = await response.body.json()
   refuseErrorObject(raw)
   return parseUpstream(googleVectors, raw).embeddings.map(({ values }) => values)
 }

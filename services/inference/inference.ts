@@ -10,7 +10,7 @@ import { embedTexts } from './embeddings.ts'
 import { modelLister } from './list-models.ts'
 import { findProvider, splitModel } from './model-names.ts'
 import { probeModels } from './probe-models.ts'
-import { loadTransport } from './providers/transport.ts'
+import { providerByFormat } from './providers/provider-by-format.ts'
 import { ResponseCache } from './response-cache.ts'
 import { createRouter, type Router } from './router.ts'
 import { routingProfiles } from './routing-profiles.ts'
@@ -60,8 +60,8 @@ export async function createInference(
   })
   const complete = completer(router, cache, () => settings)
   const listModels = modelLister(now)
-  // Once the kernel has its greeting, the first call need not wait for the client either.
-  if (settings.providers.length > 0) setTimeout(loadTransport, warmUpDelayMs).unref()
+  // Once the kernel has its greeting, the first call need not wait for the clients either.
+  setTimeout(() => loadClients(settings, log), warmUpDelayMs).unref()
 
   return {
     handlers: {
@@ -142,4 +142,12 @@ function currentModel(router: Router, settings: InferenceSettings): string {
   // Neither the canary's dice nor the round robin's turn may move for a mere question.
   const still = { ...router, random: () => 1, nextTurn: () => 0 }
   return selectModel({ request, pinned: undefined, settings }, still).selection.selected_model
+}
+
+function loadClients({ providers }: InferenceSettings, log: Logger): void {
+  for (const format of new Set(providers.map((provider) => provider.format))) {
+    providerByFormat[format]().catch((err: unknown) =>
+      log.error({ err, format }, 'a provider client could not be loaded'),
+    )
+  }
 }

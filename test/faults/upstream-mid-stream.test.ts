@@ -63,7 +63,11 @@ const deaths: [string, UpstreamReply, string, string][] = [
 describe.each(['openai', 'anthropic', 'google'] as const)('with %s', (format) => {
   test.each(deaths)(
     'a stream that %s after its first deltas is an error, its cost is kept, and the next one is whole',
-    async (_, fault, category, message) => {
+    async (_, fault, usualCategory, usualMessage) => {
+      // Anthropic's events have names, and its SDK passes over a line without one: garbage is a stream that ends early.
+      const unseen = format === 'anthropic' && fault.fault === 'garbage'
+      const category = unseen ? 'reset' : usualCategory
+      const message = unseen ? 'network error reaching provider in the middle' : usualMessage
       await start(format)
       expect(await read()).toMatchObject({ answer: { text, model: 'main/m' } })
       upstream.script({ text, afterChunks: 2, ...fault })

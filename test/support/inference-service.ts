@@ -16,6 +16,7 @@ import {
 } from '#sdk/services/inference.ts'
 import { type CacheEntry, type CostRecord, kernelForInference } from '#sdk/services/kernel.ts'
 import { createInference, type InferenceTools } from '../../services/inference/inference.ts'
+import { providerByFormat } from '../../services/inference/providers/provider-by-format.ts'
 
 const mainPath = new URL('../../services/inference/main.ts', import.meta.url).pathname
 
@@ -135,6 +136,8 @@ export async function startInference(
   start: Partial<Start> & Pick<Start, 'settings'>,
   tools: InferenceTools = {},
 ): Promise<RunningInference> {
+  // The limits of the tests are short: no call should have to load its SDK.
+  await Promise.all(Object.values(providerByFormat).map((load) => load()))
   const [kernelEnd, serviceEnd] = memoryChannelPair()
   const kernel = new Peer(kernelEnd)
   const service = new Peer(serviceEnd)

@@ -2,24 +2,43 @@ import { z } from 'zod'
 import type { FinishReason } from '#sdk/messages.ts'
 import { anthropicBody } from './anthropic-request.ts'
 import { endpoint } from './endpoint.ts'
-import { type ProviderCall, parseUpstream, refuseErrorObject, type UpstreamDelta } from './provider-call.ts'
-import { parseJson, postJson } from './transport.ts'
+import { type Provider, type ProviderCall, parseUpstream, type UpstreamDelta } from './provider-call.ts'
+import { callSdk, type ProviderSdk, sdkFetch, sdkTimeoutMs } from './sdk-transport.ts'
 
 /** Anthropic's messages. */
-export async function* anthropicProvider(call: ProviderCall): AsyncGenerator<UpstreamDelta> {
+export async function anthropicProvider(): Promise<Provider> {
+  const sdk = await anthropicSdk()
+  return (call) => answer(sdk, call)
+}
+
+async function* answer(sdk: ProviderSdk, call: ProviderCall): AsyncGenerator<UpstreamDelta> {
   const target = endpoint(call.settings, call.settings.chat_path ?? '/v1/messages')
-  const response = await postJson(target, anthropicBody(call), call)
-  if (!response.streams) {
-    const body = await response.json()
-    refuseErrorObject(body)
-    yield* readMessage(parseUpstream(message, body))
-    return
+  for await (const { whole, value } of callSdk(sdk, target, anthropicBody(call), call)) {
+    yield* whole ? readMessage(parseUpstream(message, value)) : readEvent(parseUpstream(streamEvent, value))
   }
-  for await (const { data } of response.events()) {
-    const event = parseJson(data)
-    refuseErrorObject(event)
-    yield* readEvent(parseUpstream(streamEvent, event))
-  }
+}
+
+let loading: Promise<ProviderSdk> | undefined
+
+/** One client for all providers, loaded with the first call: address and key come with each request. */
+function anthropicSdk(): Promise<ProviderSdk> {
+  loading ??= loadSdk()
+  return loading
+}
+
+async function loadSdk(): Promise<ProviderSdk> {
+  const [{ Anthropic }, { Stream }] = await Promise.all([
+    import('@anthropic-ai/sdk'),
+    import('@anthropic-ai/sdk/streaming'),
+  ])
+  const client = new Anthropic({
+    apiKey: 'unused',
+    fetch: sdkFetch,
+    maxRetries: 0,
+    timeout: sdkTimeoutMs,
+    logLevel: 'off',
+  })
+  return { client, events: (response, aborted) => Stream.fromSSEResponse(response, aborted, client) }
 }
 
 const usage = z

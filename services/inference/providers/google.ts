@@ -3,11 +3,22 @@ import type { FinishReason } from '#sdk/messages.ts'
 import { UpstreamFailure } from '../failure.ts'
 import { endpoint } from './endpoint.ts'
 import { googleBody } from './google-request.ts'
-import { type ProviderCall, parseUpstream, refuseErrorObject, type UpstreamDelta } from './provider-call.ts'
-import { parseJson, postJson } from './transport.ts'
+import {
+  type Provider,
+  type ProviderCall,
+  parseUpstream,
+  refuseErrorObject,
+  type UpstreamDelta,
+} from './provider-call.ts'
+import { loadTransport, parseJson, postJson, readEvents } from './transport.ts'
 
 /** Google's generateContent. */
-export async function* googleProvider(call: ProviderCall): AsyncGenerator<UpstreamDelta> {
+export async function googleProvider(): Promise<Provider> {
+  await loadTransport()
+  return answer
+}
+
+async function* answer(call: ProviderCall): AsyncGenerator<UpstreamDelta> {
   const verb = call.request.stream ? 'streamGenerateContent' : 'generateContent'
   const path = call.settings.chat_path ?? `/v1beta/models/${encodeURIComponent(call.model)}:${verb}`
   const target = endpoint(call.settings, path)
@@ -15,13 +26,13 @@ export async function* googleProvider(call: ProviderCall): AsyncGenerator<Upstre
   const response = await postJson(target, googleBody(call), call)
   const reader = answerReader()
   if (!response.streams) {
-    yield* reader(await response.json())
+    yield* reader(await response.body.json())
     return
   }
-  for await (const { data } of response.events()) yield* reader(parseJson(data))
+  for await (const { data } of readEvents(response.body)) yield* reader(parseJson(data))
 }
 
-const answer = z.object({
+const generated = z.object({
   candidates: z
     .array(
       z.object({
@@ -64,7 +75,7 @@ function answerReader() {
 
   return function* (raw: unknown): Generator<UpstreamDelta> {
     refuseErrorObject(raw)
-    const { candidates, promptFeedback, usageMetadata } = parseUpstream(answer, raw)
+    const { candidates, promptFeedback, usageMetadata } = parseUpstream(generated, raw)
     for (const { content, finishReason } of candidates.slice(0, 1)) {
       for (const { text, thought, functionCall } of content?.parts ?? []) {
         if (text) yield { type: thought ? 'reasoning' : 'text', delta: text }

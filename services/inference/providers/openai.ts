@@ -1,28 +1,44 @@
 import { z } from 'zod'
 import { type FinishReason, type ModelMessage, textOf } from '#sdk/messages.ts'
 import { endpoint } from './endpoint.ts'
-import { type ProviderCall, parseUpstream, refuseErrorObject, type UpstreamDelta } from './provider-call.ts'
-import { parseJson, postJson } from './transport.ts'
+import { type Provider, type ProviderCall, parseUpstream, type UpstreamDelta } from './provider-call.ts'
+import { callSdk, type ProviderSdk, sdkFetch, sdkTimeoutMs } from './sdk-transport.ts'
 
 /** Models that refuse `max_tokens` and want it under its newer name. */
 const newerLimitName = /^(.*\/)?(o\d|gpt-5)/
 
 /** OpenAI's chat completions, which Ollama, vLLM, llama.cpp, OpenRouter and many others speak as well. */
-export async function* openaiProvider(call: ProviderCall): AsyncGenerator<UpstreamDelta> {
+export async function openaiProvider(): Promise<Provider> {
+  const sdk = await openaiSdk()
+  return (call) => answer(sdk, call)
+}
+
+async function* answer(sdk: ProviderSdk, call: ProviderCall): AsyncGenerator<UpstreamDelta> {
   const { settings } = call
   const target = endpoint(settings, settings.chat_path ?? '/v1/chat/completions')
-  const response = await postJson(target, requestBody(call), call)
-  if (!response.streams) {
-    const body = await response.json()
-    refuseErrorObject(body)
-    yield* readWhole(parseUpstream(completion, body))
-    return
+  for await (const { whole, value } of callSdk(sdk, target, requestBody(call), call)) {
+    yield* whole ? readWhole(parseUpstream(completion, value)) : readChunk(parseUpstream(chunk, value))
   }
-  for await (const { data } of response.events()) {
-    const event = parseJson(data)
-    refuseErrorObject(event)
-    yield* readChunk(parseUpstream(chunk, event))
-  }
+}
+
+let loading: Promise<ProviderSdk> | undefined
+
+/** One client for all providers, loaded with the first call: address and key come with each request. */
+function openaiSdk(): Promise<ProviderSdk> {
+  loading ??= loadSdk()
+  return loading
+}
+
+async function loadSdk(): Promise<ProviderSdk> {
+  const [{ OpenAI }, { Stream }] = await Promise.all([import('openai'), import('openai/streaming')])
+  const client = new OpenAI({
+    apiKey: 'unused',
+    fetch: sdkFetch,
+    maxRetries: 0,
+    timeout: sdkTimeoutMs,
+    logLevel: 'off',
+  })
+  return { client, events: (response, aborted) => Stream.fromSSEResponse(response, aborted, client) }
 }
 
 function requestBody({ model, request }: ProviderCall): Record<string, unknown> {

@@ -7,8 +7,8 @@ import type { Endpoint } from './endpoint.ts'
 const maxAnswerBytes = 16 * 1024 * 1024
 /** The most that is read of an error's body, in bytes. */
 const maxErrorBytes = 64 * 1024
-/** The longest line of a stream, in characters. */
-const maxEventChars = 4 * 1024 * 1024
+/** The longest line of a stream, in bytes. */
+const maxEventBytes = 4 * 1024 * 1024
 /** What OpenAI's protocol sends after the last event. */
 const endOfStream = '[DONE]'
 const maxTrailingBytes = 16 * 1024
@@ -48,41 +48,47 @@ export interface TransportWatch {
   onBytes?: () => void
 }
 
-export interface UpstreamResponse {
-  /** The answer is a stream of server-sent events; otherwise it is one JSON text. */
-  streams: boolean
+/** The bytes of an answer, bounded, read once: piece by piece or whole. */
+export interface UpstreamBody extends AsyncIterable<Uint8Array> {
   json(): Promise<unknown>
-  events(): AsyncGenerator<UpstreamEvent>
 }
 
-/** POSTs JSON. Anything but a 2xx is thrown as a failure; nothing of its body but the words for the log is kept. */
-export async function postJson(target: Endpoint, body: unknown, watch: TransportWatch): Promise<UpstreamResponse> {
+export interface UpstreamResponse {
+  status: number
+  headers: Dispatcher.ResponseData['headers']
+  /** The answer is a stream of server-sent events; otherwise it is one JSON text. */
+  streams: boolean
+  body: UpstreamBody
+}
+
+/** POSTs JSON; the answer is an error's no more, as `openUpstream` has thrown it. */
+export function postJson(target: Endpoint, body: unknown, watch: TransportWatch): Promise<UpstreamResponse> {
   const headers = { ...target.headers, 'content-type': 'application/json' }
-  return open(target.url, { method: 'POST', headers, body: JSON.stringify(body) }, watch)
+  return openUpstream(target.url, { method: 'POST', headers, body: JSON.stringify(body) }, watch)
 }
 
 export async function getJson(target: Endpoint, signal: AbortSignal): Promise<unknown> {
-  return (await open(target.url, { method: 'GET', headers: target.headers }, { signal })).json()
+  return (await openUpstream(target.url, { method: 'GET', headers: target.headers }, { signal })).body.json()
 }
 
-async function open(
+/** Sends a request. Anything but a 2xx is thrown as a failure; nothing of its body but the words for the log is kept. */
+export async function openUpstream(
   url: URL,
   options: { method: Dispatcher.HttpMethod; headers: Record<string, string>; body?: string },
   watch: TransportWatch,
 ): Promise<UpstreamResponse> {
   const { request, agent } = await loadTransport()
   const response = await request(url, { ...options, dispatcher: agent, signal: watch.signal })
-  const { statusCode, headers, body } = response
+  const { statusCode: status, headers, body } = response
   // Whoever reads the body hears of its errors; one that is given up half read tells them to nobody.
   body.on('error', () => {})
-  if (statusCode < 200 || statusCode >= 300) {
-    throw failureOfStatus(statusCode, errorWords(await readError(body)), headers)
-  }
+  if (status < 200 || status >= 300) throw failureOfStatus(status, errorWords(await readError(body)), headers)
   watch.onAccepted?.()
   return {
+    status,
+    headers,
     streams: String(headers['content-type'] ?? '').includes('text/event-stream'),
-    json: () => readJson(body, watch),
-    events: () => readEvents(body, watch),
+    body: { json: () => readJson(body, watch), [Symbol.asyncIterator]: () => readPieces(body, watch) },
   }
 }
 
@@ -99,38 +105,39 @@ async function readJson(body: Dispatcher.ResponseData['body'], watch: TransportW
   return parseJson(text)
 }
 
-async function* readEvents(
-  body: Dispatcher.ResponseData['body'],
-  watch: TransportWatch,
-): AsyncGenerator<UpstreamEvent> {
-  const decoder = new TextDecoder()
-  let ready: UpstreamEvent[] = []
-  let oversize = false
-  const parser = createParser({
-    maxBufferSize: maxEventChars,
-    onEvent: ({ event, data }) => ready.push({ event, data }),
-    onError: (error) => {
-      if (error.type === 'max-buffer-size-exceeded') oversize = true
-    },
-  })
+async function* readPieces(body: Dispatcher.ResponseData['body'], watch: TransportWatch): AsyncGenerator<Buffer> {
+  let sinceNewline = 0
   let ended = false
   try {
-    for await (const part of body.iterator({ destroyOnReturn: false })) {
+    for await (const part of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       watch.onBytes?.()
-      parser.feed(decoder.decode(part, { stream: true }))
-      const events = ready
-      ready = []
-      for (const event of events) {
-        ended = event.data === endOfStream
-        if (ended) return
-        yield event
-      }
-      if (oversize) throw new UpstreamFailure('too_large', `An event is over ${maxEventChars} characters`)
+      const newline = part.lastIndexOf(0x0a)
+      sinceNewline = newline < 0 ? sinceNewline + part.length : part.length - newline
+      if (sinceNewline > maxEventBytes)
+        throw new UpstreamFailure('too_large', `An event is over ${maxEventBytes} bytes`)
+      ended = part.includes(endOfStream)
+      yield part
     }
   } finally {
     // What follows the last event is read away, so that the connection can be used again.
     if (ended) body.dump({ limit: maxTrailingBytes, signal: AbortSignal.timeout(trailingTimeoutMs) }).catch(() => {})
     else body.destroy()
+  }
+}
+
+/** The events of a stream, up to the word that ends it. */
+export async function* readEvents(body: UpstreamBody): AsyncGenerator<UpstreamEvent> {
+  const decoder = new TextDecoder()
+  let ready: UpstreamEvent[] = []
+  const parser = createParser({ onEvent: ({ event, data }) => ready.push({ event, data }) })
+  for await (const part of body) {
+    parser.feed(decoder.decode(part, { stream: true }))
+    const events = ready
+    ready = []
+    for (const event of events) {
+      if (event.data === endOfStream) return
+      yield event
+    }
   }
 }
 
