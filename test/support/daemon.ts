@@ -38,7 +38,12 @@ export interface Daemon {
 }
 
 /** A real Keel in a fresh home on a free port. */
-export async function startDaemon({ command = 'node', config, env = {}, home: given }: DaemonOptions = {}): Promise<Daemon> {
+export async function startDaemon({
+  command = 'node',
+  config,
+  env = {},
+  home: given,
+}: DaemonOptions = {}): Promise<Daemon> {
   const home = given ?? mkdtempSync(join(tmpdir(), 'keel-home-'))
   if (config !== undefined) writeFileSync(join(home, 'keel.toml'), config)
   const { KEEL_API_KEY: _key, KEEL_HOST: _host, ...inherited } = process.env
@@ -49,7 +54,8 @@ export async function startDaemon({ command = 'node', config, env = {}, home: gi
     env: { ...inherited, KEEL_HOME: home, KEEL_PORT: '0', ...env },
   })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text))
   const url = await announcedUrl(child, () => output)
   const apiKey = env.KEEL_API_KEY ?? readFileSync(join(home, 'api.key'), 'utf8').trim()
   const pid = Number(readFileSync(join(home, 'run', 'keel.pid'), 'utf8'))
@@ -102,7 +108,11 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Asks again until the answer is true; throws when it is not within the deadline. */
-export async function eventually(what: string, check: () => boolean | Promise<boolean>, deadlineMs = 5_000): Promise<void> {
+export async function eventually(
+  what: string,
+  check: () => boolean | Promise<boolean>,
+  deadlineMs = 5_000,
+): Promise<void> {
   const until = Date.now() + deadlineMs
   while (!(await check())) {
     if (Date.now() > until) throw new Error(`${what}: not within ${deadlineMs} ms`)
