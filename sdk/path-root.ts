@@ -108,9 +108,17 @@ export async function replaceInside(root: string, path: string, content: string,
 /** Makes the folder that is to hold this path, and those above it. */
 export async function makeParentInside(root: string, path: string, rules: RootRules = {}): Promise<void> {
   const { base, real } = await resolveInside(root, path, rules)
-  if (real === base) return
-  await mkdir(dirname(real), { recursive: true }).catch((cause) => {
-    throw fileError(cause, path)
+  if (real !== base) await makeFolder(base, dirname(real), path)
+}
+
+/** Each folder is made through the held one above it, as a recursive mkdir would follow a link put there meanwhile. */
+async function makeFolder(base: string, real: string, path: string): Promise<void> {
+  if (real === base || (await lstat(real).catch(() => undefined))?.isDirectory()) return
+  await makeFolder(base, dirname(real), path)
+  await inFolder(base, dirname(real), path, async (folder) => {
+    await mkdir(join(folder, basename(real))).catch((cause) => {
+      if (codeOf(cause) !== 'EEXIST') throw cause
+    })
   })
 }
 

@@ -180,3 +180,38 @@ test.runIf(process.platform === 'linux')(
     expect(written + refused).toBe(500)
   },
 )
+
+test.runIf(process.platform === 'linux')(
+  'a folder swapped for a link while folders are made never leads outside',
+  async () => {
+    const target = join(root, 'swap')
+    let stop = false
+    let links = 0
+    const swapping = (async () => {
+      while (!stop) {
+        await rm(target, { recursive: true, force: true }).catch(() => {})
+        await symlink(outside, target).then(
+          () => links++,
+          () => {},
+        )
+      }
+    })()
+    let made = 0
+    let refused = 0
+    try {
+      for (let n = 0; n < 2_000; n++) {
+        await makeParentInside(root, `swap/${n}/deep/f`).then(
+          () => made++,
+          () => refused++,
+        )
+      }
+    } finally {
+      stop = true
+      await swapping
+    }
+    expect(await readdir(outside)).toEqual(['secret.txt'])
+    expect(links).toBeGreaterThan(0)
+    expect(refused).toBeGreaterThan(0)
+    expect(made + refused).toBe(2_000)
+  },
+)
