@@ -9,7 +9,7 @@ const removed = '(mark removed)'
 
 /** The agent's own instructions, with marks that say where they end. */
 export function instructions(text: string): string {
-  return `[keel instructions]\n${withoutMarks(text, removed)}\n[end of keel instructions]`
+  return `[keel instructions]\n${text}\n[end of keel instructions]`
 }
 
 /**

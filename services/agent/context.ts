@@ -19,8 +19,8 @@ export function answerTokens({ context_max_tokens }: Pick<TurnJob, 'context_max_
 }
 
 /** Decides what of the conversation the model is shown: newest first while it fits. The prompt and the question always do. */
-export function planContext(job: TurnJob): ContextPlan {
-  const prompt = systemPrompt(job)
+export function planContext(job: TurnJob, now: number): ContextPlan {
+  const prompt = systemPrompt(job, now)
   const system_prompt_tokens = estimateTokens(prompt)
   const tool_definition_tokens = job.tools.length === 0 ? 0 : estimateTokens(JSON.stringify(job.tools))
   const complexity_score = complexityOf(job.input.text, job.history.length)

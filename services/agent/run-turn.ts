@@ -48,7 +48,7 @@ async function reachEnd(workings: Workings): Promise<TurnEnd> {
     const action = nextAction(journal, job, Date.now())
     if (action.do === 'finish') return action.end
     if (action.do === 'plan_context') {
-      const plan = planContext(job)
+      const plan = planContext(job, Date.now())
       await kernel.saveContext({ ...place(job, action.seq), plan }, { signal })
       record(journal, { kind: 'context', seq: action.seq, plan })
     } else if (action.do === 'call_tools') {

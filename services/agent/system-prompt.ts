@@ -1,15 +1,22 @@
+import { timestamp } from '#sdk/ids.ts'
 import type { TurnJob } from '#sdk/services/agent.ts'
-import { instructions } from './boundaries.ts'
+import { instructions, withoutMarks } from './boundaries.ts'
 
-/** Who the agent is, what it may use, and what it must not take for instructions. The same for each turn of a build. */
-export function systemPrompt({ agent, version, model, tools, channel }: TurnJob): string {
+const dateLength = 'YYYY-MM-DD'.length
+
+/**
+ * Who the agent is, what it may use, and what it must not take for instructions. The same for each turn of a day, so that
+ * what providers and the cache keep of it is of use.
+ */
+export function systemPrompt({ agent, version, model, tools, channel }: TurnJob, now: number): string {
   const identity =
-    agent.persona ??
-    `You are ${agent.name} (${agent.id}), a helpful and careful assistant that runs on its user's own machine.`
+    agent.persona === null
+      ? `You are ${agent.name} (${agent.id}), a helpful and careful assistant that runs on its user's own machine.`
+      : withoutMarks(agent.persona)
   const routing = model === 'auto' ? 'chosen anew for each answer' : model
   const parts = [
     identity,
-    `You are the agent ${agent.name} (${agent.id}) on Keel ${version}. The model behind you: ${routing}. This conversation comes by way of ${channel}.`,
+    `You are the agent ${agent.name} (${agent.id}) on Keel ${version}. The model behind you: ${routing}. This conversation comes by way of ${channel}. Today is ${timestamp(now).slice(0, dateLength)} (UTC).`,
     'Answer plainly and to the point. Say so when you do not know something or could not do it; never claim to have done what no tool did.',
   ]
   if (tools.length > 0) {
