@@ -32,7 +32,11 @@ afterAll(async () => {
 
 test('it is up, says so, and has no warning to read', async () => {
   const health = await keel.client.health.getHealth()
-  expect(health).toMatchObject({ status: 'ok', agent: 'Keel', models: { primary: 'keel/offline', current: 'keel/offline' } })
+  expect(health).toMatchObject({
+    status: 'ok',
+    agent: 'Keel',
+    models: { primary: 'keel/offline', current: 'keel/offline' },
+  })
   expect(keel.output()).toContain('Keel 0.1.0 is up.')
   expect(keel.output()).not.toMatch(/warn/i)
 })
@@ -53,16 +57,26 @@ test('a provider is added over the API, with a key that is never shown', async (
     },
   })
   expect(update).toMatchObject({ updated: true, persisted: true, ignored_keys: [] })
-  const stored = await keel.client.providers.setProviderKey({ params: { name: 'mock' }, body: { api_key: 'sk-secret-of-the-test' } })
+  const stored = await keel.client.providers.setProviderKey({
+    params: { name: 'mock' },
+    body: { api_key: 'sk-secret-of-the-test' },
+  })
   expect(stored).toMatchObject({ stored: true, provider: 'mock', keystore_entry: 'mock_api_key' })
   const shown = await (await keel.fetch('/api/config')).text()
   expect(shown).not.toContain('sk-secret-of-the-test')
-  expect(JSON.parse(shown)).toMatchObject({ providers: { mock: { _key_status: 'configured', _key_source: 'keystore' } } })
+  expect(JSON.parse(shown)).toMatchObject({
+    providers: { mock: { _key_status: 'configured', _key_source: 'keystore' } },
+  })
 })
 
 test('the provider answers, with the key and the conversation so far', async () => {
   const answer = await ask('And who are you?')
-  expect(answer).toMatchObject({ content: 'The answer of the model.', model: 'mock/test-model', tokens_in: 11, tokens_out: 7 })
+  expect(answer).toMatchObject({
+    content: 'The answer of the model.',
+    model: 'mock/test-model',
+    tokens_in: 11,
+    tokens_out: 7,
+  })
   const request = upstream.requests.at(-1)
   expect(request?.headers.authorization).toBe('Bearer sk-secret-of-the-test')
   expect(JSON.stringify(request?.body)).toContain('What is Rust?')
@@ -71,7 +85,8 @@ test('the provider answers, with the key and the conversation so far', async () 
 test('an answer streams, its deltas being the stored text', async () => {
   upstream.script({ chunks: ['One ', 'two ', 'three.'], chunkDelayMs: 5 })
   const events = []
-  for await (const event of keel.client.agent.streamMessage.stream({ body: { content: 'Count to three' } })) events.push(event)
+  for await (const event of keel.client.agent.streamMessage.stream({ body: { content: 'Count to three' } }))
+    events.push(event)
   const deltas = events.flatMap((event) => (event.type === 'chunk' ? [event.delta] : []))
   const end = events.at(-1)
   expect(events[0]).toMatchObject({ type: 'stream_start' })
@@ -103,7 +118,11 @@ test('the agent uses a tool and everything about it can be looked up', async () 
   expect(context.snapshot).toBe(true)
   expect(context.total_tokens).toBeLessThanOrEqual(context.token_budget)
   const selection = await keel.client.turns.getTurnModelSelection({ params: { id: turn_id } })
-  expect(selection).toMatchObject({ selected_model: 'mock/test-model', executed_model: 'mock/test-model', fallback: false })
+  expect(selection).toMatchObject({
+    selected_model: 'mock/test-model',
+    executed_model: 'mock/test-model',
+    fallback: false,
+  })
   const { decisions } = await keel.client.audit.listPolicyDecisions({ params: { turn_id } })
   expect(decisions.map(({ decision }) => decision)).toEqual(['allow', 'allow'])
   await eventually('three cost rows', async () => {
@@ -117,7 +136,16 @@ test('the history is whole and in order, and each answer has its turn', async ()
   expect(sessions).toHaveLength(1)
   const id = sessions[0]?.id ?? ''
   const { messages } = await keel.client.sessions.listMessages({ params: { id } })
-  expect(messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant', 'user', 'assistant', 'user', 'assistant'])
+  expect(messages.map(({ role }) => role)).toEqual([
+    'user',
+    'assistant',
+    'user',
+    'assistant',
+    'user',
+    'assistant',
+    'user',
+    'assistant',
+  ])
   const { turns } = await keel.client.turns.listSessionTurns({ params: { id } })
   const answers = messages.filter(({ role }) => role === 'assistant')
   expect(turns.map(({ assistant_message_id }) => assistant_message_id)).toEqual(answers.map(({ id }) => id))

@@ -194,7 +194,7 @@ describe('approvals', () => {
     judged({ tool: { name, risk, paths: [] } }, {}, approvals)
 
   test('patterns name families of tools, and nothing beyond them', () => {
-    const approvals = { enabled: true, gated_tools: ['mcp__*__delete_*', 'write_{file,note}'] }
+    const approvals = { enabled: true, gated_tools: ['mcp__*__delete_*', 'write_file', 'write_n*'] }
     expect(named('mcp__disk__delete_all', approvals).decision).toBe('gate')
     expect(named('write_note', approvals).decision).toBe('gate')
     expect(named('write_table', approvals).decision).toBe('allow')
