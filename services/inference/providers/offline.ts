@@ -79,10 +79,21 @@ function toolReport(messages: ModelMessage[]): string {
   const calls = messages[start]?.tool_calls ?? []
   const reports = messages.slice(start + 1).map(({ content, tool_call_id: id }) => {
     const tool = calls.find((call) => call.id === id)?.name ?? 'the tool'
-    const output = textOf(content).trim()
-    if (output === '') return `I ran ${tool}; it had nothing to say.`
+    const { status, output } = toolOutcome(textOf(content))
     const shown = output.length > maxShownOutputChars ? `${output.slice(0, maxShownOutputChars)} …` : output
-    return `I ran ${tool}, and it says: ${shown}`
+    if (status !== null && status !== 'success')
+      return `${tool} did not succeed (${status.replaceAll('_', ' ')}): ${shown}`
+    return shown === '' ? `I ran ${tool}; it had nothing to say.` : `I ran ${tool}, and it says: ${shown}`
   })
   return reports.join('\n\n')
+}
+
+/** The agent says how a call ended and marks what it brought as untrusted, for models; a person wants the output. */
+function toolOutcome(text: string): { status: string | null; output: string } {
+  const status = /^[\w-]+: (success|partial_success|error|denied|unknown|awaiting_approval)$/m.exec(text)
+  const rest = status ? text.slice(status.index + status[0].length) : text
+  return {
+    status: status?.[1] ?? null,
+    output: rest.replaceAll(/^\[(?:end of )?untrusted data[^\]\n]*\]\n?/gm, '').trim(),
+  }
 }
