@@ -7,6 +7,7 @@ const maxNamedTools = 5
 
 /** What the turn has used of what its limits count. */
 export interface Spent {
+  /** Answers that asked for tools, whether or not these have run. */
   rounds: number
   tokens: number
   /** Dollars. */
@@ -15,14 +16,15 @@ export interface Spent {
 
 export function spentBy(rounds: readonly Round[]): Spent {
   return {
-    rounds: roundsOfTools(rounds),
+    rounds: rounds.filter(({ calls }) => calls.length > 0).length,
     tokens: rounds.reduce((sum, { result }) => sum + result.usage.tokens_in + result.usage.tokens_out, 0),
     cost: rounds.reduce((sum, { result }) => sum + result.cost, 0),
   }
 }
 
+/** How many answers had tools run for them. */
 export function roundsOfTools(rounds: readonly Round[]): number {
-  return rounds.filter(({ calls }) => calls.length > 0).length
+  return rounds.filter(({ calls }) => calls.some(({ outcome }) => outcome !== null)).length
 }
 
 /** Which limit of the turn is reached and what was done until then, in sentences for the user; null when none is. */
@@ -34,7 +36,8 @@ export function reachedLimit(rounds: readonly Round[], job: Pick<TurnJob, 'limit
 function nameOfLimit(rounds: readonly Round[], { limits }: Pick<TurnJob, 'limits'>, now: number): string | null {
   const spent = spentBy(rounds)
   if (now >= Date.parse(limits.deadline)) return 'the time for this turn is over'
-  if (spent.rounds > limits.max_steps) return `the limit of ${limits.max_steps} rounds of tools for one turn is reached`
+  if (spent.rounds > limits.max_steps)
+    return `the limit of ${limits.max_steps} ${limits.max_steps === 1 ? 'round' : 'rounds'} of tools for one turn is reached`
   if (limits.max_tokens !== null && spent.tokens >= limits.max_tokens)
     return `the limit of ${limits.max_tokens} tokens for one turn is reached`
   if (limits.max_cost !== null && spent.cost >= limits.max_cost)

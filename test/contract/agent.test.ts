@@ -168,8 +168,8 @@ describe.each([
     const calls = [{ text: 'Looking.', tool_calls: [toolCall('read_file', '{"path":"a"}')] }]
     const kernel = scriptedKernel([...calls, { tool_calls: [toolCall('read_file', '{"path":"b"}')] }])
     const { end, heard } = await run(kernel, turnJob({ limits: { ...turnJob().limits, max_steps: 1 } }))
-    expect(end).toMatchObject({ status: 'limit', react_turns: 2 })
-    expect(end.content).toMatch(/^Looking\.\n\nI stopped here: the limit of 1 rounds of tools/)
+    expect(end).toMatchObject({ status: 'limit', react_turns: 1 })
+    expect(end.content).toMatch(/^Looking\.\n\nI stopped here: the limit of 1 round of tools/)
     expect(heard).toBe(end.content)
   })
 
@@ -204,7 +204,7 @@ describe.each([
     await agent.client.run(turnJob({ limits: { ...turnJob().limits, deadline: new Date(0).toISOString() } }))
     const deadline = new Date(Date.now() + 300).toISOString()
     const end = await agent.client.run(turnJob({ limits: { ...turnJob().limits, deadline } }))
-    expect(end).toMatchObject({ status: 'limit', react_turns: 1 })
+    expect(end).toMatchObject({ status: 'limit', react_turns: 0 })
     expect(end.content).toMatch(/^Looking\.\n\nI stopped here: the time for this turn is over/)
     expect(letGo).toBe(true)
   })

@@ -135,7 +135,7 @@ test('an unsafe answer is blocked by whichever process reads the journal', () =>
       status: 'blocked',
       content: '[Response blocked by output safety filter]',
       reason: 'output safety filter triggered',
-      react_turns: 1,
+      react_turns: 0,
     },
   })
 })
