@@ -185,7 +185,7 @@ export class SupervisedService {
     const old = this.#running?.child
     this.#running = { child, client: child.peer.connect(spec.contract) }
     this.#generation += 1
-    this.#setState('ready')
+    this.#tell('ready')
     this.#waiting.wake()
     if (old) this.#retire(old)
   }
@@ -220,6 +220,10 @@ export class SupervisedService {
   #setState(state: ServiceState): void {
     // A probe of a service that is down says nothing until it has succeeded.
     if (state === this.#state || (this.#state === 'down' && state !== 'ready' && state !== 'stopped')) return
+    this.#tell(state)
+  }
+
+  #tell(state: ServiceState): void {
     this.#state = state
     this.#deps.onStateChange(this.status())
   }
