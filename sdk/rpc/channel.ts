@@ -11,5 +11,10 @@ export interface Channel {
   close(reason?: Error): void
 }
 
+const mebibyte = 1024 * 1024
+
 /** The largest frame that is read; a longer one is dropped and counted, never buffered whole. */
-export const maxFrameBytes = 32 * 1024 * 1024
+export const maxFrameBytes = 32 * mebibyte
+
+/** The largest frame that the kernel takes from a service, and that a service therefore sends. */
+export const maxServiceFrameBytes = 8 * mebibyte

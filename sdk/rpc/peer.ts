@@ -7,68 +7,66 @@ import {
   JSONRPCServer,
 } from 'json-rpc-2.0'
 import { z } from 'zod'
-import { errorTable, kindOfCode, RuntimeError, toRuntimeError } from '../errors.ts'
+import { errorTable, RuntimeError, toRuntimeError } from '../errors.ts'
 import type { CallContext, CallOptions, Client, Method, ServiceContract, ServiceHandlers } from '../service.ts'
 import { type Channel, maxFrameBytes } from './channel.ts'
-import { chunkCredit, chunkReader, creditWindow } from './streams.ts'
+import { IncomingCall } from './incoming-call.ts'
+import { type NoticeParams, parseMessage, type Request, responseError } from './message.ts'
+import { cancelledBy, OutgoingCall } from './outgoing-call.ts'
+import { creditWindow } from './streams.ts'
 
-/** JSON-RPC 2.0 request with what it lacks: how long the caller waits, and how many chunks it can take. */
-type Request = JSONRPCRequest & { timeout_ms?: number; credit?: number }
-type Params = Record<string, unknown>
+/** Calls that one end works on at a time for the other; those beyond are refused. */
+const maxIncomingCalls = 4_096
+/** A sender of chunks waits while more bytes than this wait to leave, whatever credit it has. */
+const streamHighWaterBytes = 1024 * 1024
 
 export interface PeerOptions {
-  /** Told of frames that are not JSON-RPC, and of handlers that failed for an internal reason. */
+  /** Told of each frame that is not JSON-RPC 2.0. */
   onFault?: (message: string, cause?: unknown) => void
+  /** Told of handlers that failed for an internal reason: the caller learns no more than that. */
+  onHandlerFailure?: (method: string, cause: unknown) => void
+  /** The largest frame that the other end takes. */
   maxFrameBytes?: number
 }
 
-interface OutgoingCall {
-  reader: ReturnType<typeof chunkReader> | undefined
-  /** Set where the wire ended the call, rather than the callee: what the caller is told. */
-  failure?: RuntimeError
-}
-
-interface IncomingCall {
-  abort: AbortController
-  credit: ReturnType<typeof chunkCredit>
-}
+type Handler = (params: unknown, context: CallContext) => unknown
 
 /** One end of a channel: serves contracts to the other end and calls those the other end serves. */
 export class Peer {
   readonly #channel: Channel
-  readonly #client: JSONRPCClient<Request>
-  readonly #server: JSONRPCServer<Request>
+  readonly #client: JSONRPCClient<string>
+  readonly #server = new JSONRPCServer<void>({ errorListener: () => {} })
   readonly #outgoing = new Map<number, OutgoingCall>()
-  readonly #incoming = new Map<number, IncomingCall>()
-  readonly #notices = new Map<string, (params: Params) => void>()
+  readonly #incoming = new Map<number | string, IncomingCall>()
+  readonly #notices = new Map<string, (params: NoticeParams) => void>()
   readonly #onFault: NonNullable<PeerOptions['onFault']>
+  readonly #onHandlerFailure: NonNullable<PeerOptions['onHandlerFailure']>
   readonly #maxFrameBytes: number
   #nextId = 0
+  #inFlight = 0
+  #idle: (() => void)[] = []
   #closed: RuntimeError | undefined
 
   constructor(channel: Channel, options: PeerOptions = {}) {
     this.#channel = channel
     this.#onFault = options.onFault ?? (() => {})
+    this.#onHandlerFailure = options.onHandlerFailure ?? (() => {})
     this.#maxFrameBytes = options.maxFrameBytes ?? maxFrameBytes
-    this.#client = new JSONRPCClient((request) => this.#write(request))
-    this.#server = new JSONRPCServer({ errorListener: () => {} })
+    this.#client = new JSONRPCClient((_request, frame) => channel.send(frame))
     this.#server.mapErrorToJSONRPCErrorResponse = (id, thrown) => {
-      const error = toRuntimeError(thrown)
-      if (error.kind === 'internal') this.#onFault(error.message, error.cause ?? error)
-      return createJSONRPCErrorResponse(id, errorTable[error.kind].code, error.message, error.details)
+      const { kind, message, details } = toRuntimeError(thrown)
+      return createJSONRPCErrorResponse(id, errorTable[kind].code, message, details)
     }
-    this.#notices.set('$/cancel', ({ id }) =>
-      this.#incoming.get(id as number)?.abort.abort(new RuntimeError('cancelled')),
-    )
-    this.#notices.set('$/credit', ({ id, chunks }) => this.#incoming.get(id as number)?.credit.add(Number(chunks)))
+    this.#notices.set('$/cancel', ({ id }) => this.#incomingCall(id)?.end(new RuntimeError('cancelled')))
+    this.#notices.set('$/credit', ({ id, chunks }) => this.#incomingCall(id)?.addCredit(chunks))
     this.#notices.set('$/chunk', ({ id, chunk }) => this.#outgoing.get(id as number)?.reader?.push(chunk))
     channel.onFrame((frame) => this.#receive(frame))
     channel.onClose((reason) => this.#end(reason))
   }
 
-  /** Calls this end has sent and not yet heard back from. */
+  /** Calls of contracts that this end has sent and not yet heard back from. */
   get inFlight(): number {
-    return this.#outgoing.size
+    return this.#inFlight
   }
 
   /** The channel is gone: nothing more will be answered. */
@@ -80,39 +78,43 @@ export class Peer {
     return this.#channel.bufferedBytes
   }
 
+  /** Settles once no call is in flight, which the end of the channel also brings about. */
+  async idle(): Promise<void> {
+    if (this.inFlight > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
   serve<S extends ServiceContract>(contract: S, handlers: ServiceHandlers<S>): void {
-    for (const [name, declared] of Object.entries(contract.methods)) {
-      const handler = handlers[name] as (params: unknown, context: CallContext) => unknown
-      this.#server.addMethodAdvanced(`${contract.name}.${name}`, (request) =>
-        this.#answer(request as Request, declared, handler),
-      )
+    for (const [key, declared] of Object.entries(contract.methods)) {
+      const handler = handlers[key] as Handler
+      const name = `${contract.name}.${key}`
+      this.#server.addMethodAdvanced(name, (request) => this.#answer(name, request, declared, handler))
     }
   }
 
   connect<S extends ServiceContract>(contract: S): Client<S> {
-    const entries = Object.entries(contract.methods).map(([name, declared]) => [
-      name,
-      (params: unknown, options?: CallOptions) => this.#call(`${contract.name}.${name}`, declared, params, options),
-    ])
+    const entries = Object.entries(contract.methods).map(([key, declared]) => {
+      const name = `${contract.name}.${key}`
+      return [key, (params: unknown, options?: CallOptions) => this.#countedCall(name, declared, params, options)]
+    })
     return Object.fromEntries(entries) as Client<S>
   }
 
-  notify(method: string, params: Params = {}): void {
-    this.#write({ jsonrpc: '2.0', method, params })
+  notify(method: string, params: NoticeParams = {}): void {
+    this.#channel.send(this.#encode({ jsonrpc: '2.0', method, params }))
   }
 
-  onNotice(method: string, listener: (params: Params) => void): void {
+  onNotice(method: string, listener: (params: NoticeParams) => void): void {
     this.#notices.set(method, listener)
   }
 
   /** A bare question about the connection itself, such as `$/ping`; answered by `answerControl`. */
-  async control(method: string, timeoutMs: number): Promise<unknown> {
-    return this.#call(method, { params: z.any(), result: z.any(), timeoutMs, retry: 'never' }, {})
+  control(method: string, timeoutMs: number): Promise<unknown> {
+    return this.#call(method, { params: z.any(), result: z.any(), timeoutMs, retry: 'never' }, undefined)
   }
 
   answerControl(method: string, answer: () => unknown): void {
     this.#server.addMethodAdvanced(method, async (request) =>
-      createJSONRPCSuccessResponse(request.id ?? null, await answer()),
+      createJSONRPCSuccessResponse(request.id ?? null, (await answer()) ?? null),
     )
   }
 
@@ -121,132 +123,116 @@ export class Peer {
   }
 
   #receive(frame: string): void {
-    let message: unknown
-    try {
-      message = JSON.parse(frame)
-    } catch {
-      this.#onFault('A frame is not JSON')
-      return
+    const message = parseMessage(frame)
+    if (!message) this.#onFault('A frame is not JSON-RPC 2.0')
+    else if (message.kind === 'response') this.#client.receive(message.response)
+    else if (message.kind === 'notice') this.#notices.get(message.method)?.(message.params)
+    else {
+      const { request } = message
+      this.#server.receive(request).then(
+        (response) => response && this.#reply(request.method, response),
+        (thrown) => this.#onHandlerFailure(request.method, thrown),
+      )
     }
-    if (!isMessage(message)) {
-      this.#onFault('A frame is not JSON-RPC 2.0')
-      return
-    }
-    if (typeof message.method !== 'string') {
-      this.#client.receive(message as JSONRPCResponse)
-      return
-    }
-    if (message.id === undefined) {
-      this.#notices.get(message.method)?.(isRecord(message.params) ? message.params : {})
-      return
-    }
-    this.#server.receive(message as Request).then((response) => {
-      if (response) this.#write(response)
-    }, this.#onFault)
   }
 
-  async #answer(
-    request: Request,
-    declared: Method,
-    handler: (params: unknown, context: CallContext) => unknown,
-  ): Promise<JSONRPCResponse> {
-    const id = request.id as number
-    const parsed = declared.params.safeParse(request.params)
-    if (!parsed.success) throw new RuntimeError('invalid', `${request.method}: ${z.prettifyError(parsed.error)}`)
-    const abort = new AbortController()
-    const timer = setTimeout(() => abort.abort(new RuntimeError('timeout')), request.timeout_ms ?? declared.timeoutMs)
-    const credit = chunkCredit(request.credit ?? 0, abort.signal)
-    this.#incoming.set(id, { abort, credit })
+  #incomingCall(id: unknown): IncomingCall | undefined {
+    return this.#incoming.get(id as number | string)
+  }
+
+  async #answer(name: string, request: Request, declared: Method, handler: Handler): Promise<JSONRPCResponse> {
+    const id = request.id as number | string
+    if (this.#incoming.has(id)) throw new RuntimeError('invalid', `${name}: a call with this id is under way`)
+    if (this.#incoming.size >= maxIncomingCalls)
+      throw new RuntimeError('unavailable', `${maxIncomingCalls} calls are under way`, { retry_after_seconds: 1 })
+    const params = declared.params.safeParse(request.params)
+    if (!params.success) throw new RuntimeError('invalid', `${name}: ${z.prettifyError(params.error)}`)
+    const call = new IncomingCall(request, declared, (chunk) => this.#sendChunk(id, chunk))
+    this.#incoming.set(id, call)
     try {
-      const emit = async (chunk: unknown) => {
-        await credit.take()
-        this.notify('$/chunk', { id, chunk })
-      }
-      const result = await handler(parsed.data, { signal: abort.signal, emit } as CallContext)
+      const result = await handler(params.data, call)
+      if (call.ended) throw call.ended
       return createJSONRPCSuccessResponse(id, result ?? null)
+    } catch (thrown) {
+      const error = toRuntimeError(thrown)
+      if (error.kind === 'internal') this.#onHandlerFailure(name, error.cause ?? error)
+      throw error
     } finally {
-      clearTimeout(timer)
+      call.settle()
       this.#incoming.delete(id)
+    }
+  }
+
+  #sendChunk(id: number | string, chunk: unknown): Promise<void> | undefined {
+    this.notify('$/chunk', { id, chunk })
+    return this.#channel.bufferedBytes > streamHighWaterBytes ? this.#channel.drained() : undefined
+  }
+
+  #reply(method: string, response: JSONRPCResponse): void {
+    let frame: string
+    try {
+      frame = this.#encode(response)
+    } catch (thrown) {
+      const { kind, message, cause } = toRuntimeError(thrown)
+      if (kind === 'internal') this.#onHandlerFailure(method, cause)
+      frame = JSON.stringify(createJSONRPCErrorResponse(response.id, errorTable[kind].code, message))
+    }
+    this.#channel.send(frame)
+  }
+
+  async #countedCall(name: string, declared: Method, params: unknown, options?: CallOptions): Promise<unknown> {
+    this.#inFlight += 1
+    try {
+      return await this.#call(name, declared, params, options)
+    } finally {
+      this.#inFlight -= 1
+      if (this.#inFlight === 0) for (const resume of this.#idle.splice(0)) resume()
     }
   }
 
   async #call(name: string, declared: Method, params: unknown, options: CallOptions = {}): Promise<unknown> {
     if (this.#closed) throw this.#closed
-    const { signal } = options
-    signal?.throwIfAborted()
+    if (options.signal?.aborted) throw cancelledBy(options.signal)
     const id = ++this.#nextId
-    const timeoutMs = Math.min(options.timeoutMs ?? declared.timeoutMs, declared.timeoutMs)
-    const call: OutgoingCall = { reader: undefined }
-    const fail = (error: RuntimeError) => {
-      if (!this.#outgoing.has(id)) return
-      call.failure = error
-      this.notify('$/cancel', { id })
-      this.#client.receive(createJSONRPCErrorResponse(id, errorTable[error.kind].code, error.message))
-    }
-    if (declared.chunk) {
-      call.reader = chunkReader(declared.chunk, options.onChunk as ((chunk: unknown) => unknown) | undefined, {
-        onRoom: (chunks) => this.notify('$/credit', { id, chunks }),
-        onFailure: (thrown) => fail(toRuntimeError(thrown)),
-      })
-    }
+    const call = new OutgoingCall(name, declared, options, {
+      onRoom: (chunks) => this.notify('$/credit', { id, chunks }),
+      onFailure: ({ kind, message }) => {
+        this.notify('$/cancel', { id })
+        this.#client.receive(createJSONRPCErrorResponse(id, errorTable[kind].code, message))
+      },
+    })
     this.#outgoing.set(id, call)
-    const timer = setTimeout(
-      () => fail(new RuntimeError('timeout', `${name} did not answer within ${timeoutMs} ms`)),
-      timeoutMs,
-    )
-    const onAbort = () => fail(signal?.reason instanceof RuntimeError ? signal.reason : new RuntimeError('cancelled'))
-    signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      const request: Request = { jsonrpc: '2.0', id, method: name, params, timeout_ms: timeoutMs }
-      if (declared.chunk) request.credit = creditWindow
-      const response = await this.#client.requestAdvanced(request, request)
-      await (call.failure ? call.reader?.stop() : call.reader?.finished())
-      if (response.error) {
-        throw (
-          call.failure ?? new RuntimeError(kindOfCode(response.error.code), response.error.message, response.error.data)
-        )
-      }
-      const parsed = declared.result.safeParse(response.result)
-      if (!parsed.success) {
-        throw new RuntimeError('internal', undefined, undefined, {
-          cause: new Error(`${name} answered: ${z.prettifyError(parsed.error)}`),
-        })
-      }
-      return parsed.data
+      const request: Request = { jsonrpc: '2.0', id, method: name, params, timeout_ms: call.timeoutMs }
+      if (call.reader) request.credit = creditWindow
+      const { result, error } = await this.#client.requestAdvanced(request, this.#encode(request))
+      call.answered = true
+      if (call.reader) await call.chunksTaken()
+      if (call.failure) throw call.failure
+      if (error) throw responseError(error)
+      const parsed = declared.result.safeParse(result)
+      if (parsed.success) return parsed.data
+      const cause = new Error(`${name} answered: ${z.prettifyError(parsed.error)}`)
+      throw new RuntimeError('internal', undefined, undefined, { cause })
     } finally {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
+      call.settle()
       this.#outgoing.delete(id)
     }
   }
 
-  #write(message: JSONRPCResponse | JSONRPCRequest): void {
+  /** Throws `too_large` for what the other end would not read. */
+  #encode(message: JSONRPCRequest | JSONRPCResponse): string {
     const frame = JSON.stringify(message)
-    if (frame.length <= this.#maxFrameBytes) {
-      this.#channel.send(frame)
-      return
-    }
-    const error = new RuntimeError('too_large', `The message is over ${this.#maxFrameBytes} bytes`)
-    if ('method' in message) throw error
-    this.#channel.send(JSON.stringify(createJSONRPCErrorResponse(message.id, errorTable.too_large.code, error.message)))
+    const limit = this.#maxFrameBytes
+    // A UTF-16 unit takes three bytes at most: short frames need not be measured.
+    if (frame.length * 3 > limit && Buffer.byteLength(frame) > limit)
+      throw new RuntimeError('too_large', `The message is over ${limit} bytes`)
+    return frame
   }
 
   #end(reason?: Error): void {
     this.#closed = new RuntimeError('unavailable', 'The connection closed', undefined, { cause: reason })
-    for (const { abort } of this.#incoming.values()) abort.abort(this.#closed)
-    for (const [id, call] of this.#outgoing) {
-      call.failure = this.#closed
-      this.#client.receive(createJSONRPCErrorResponse(id, errorTable.unavailable.code, this.#closed.message))
-    }
+    for (const call of this.#incoming.values()) call.end(this.#closed)
+    for (const call of this.#outgoing.values()) if (!call.answered) call.fail(this.#closed)
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isMessage(value: unknown): value is { id?: unknown; method?: unknown; params?: unknown } {
-  return (
-    isRecord(value) && value.jsonrpc === '2.0' && (typeof value.method === 'string' || typeof value.id === 'number')
-  )
 }

@@ -1,12 +1,16 @@
 import { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { serviceLog } from '../log.ts'
 import { type Client, fingerprint, type ServiceContract, type ServiceHandlers } from '../service.ts'
+import { maxServiceFrameBytes } from './channel.ts'
 import { Peer } from './peer.ts'
 import { socketChannel } from './socket-channel.ts'
 
 /** The descriptor on which the kernel hands a service its end of the socket pair. */
 const wireFd = 3
+/** What `close` may take, in milliseconds: without a kernel nobody is left to end a process that hangs in it. */
+const closeMs = 1_000
 
 export interface ServiceSetup<S extends ServiceContract> {
   handlers: ServiceHandlers<S>
@@ -27,11 +31,20 @@ export function runService<S extends ServiceContract, K extends ServiceContract>
   process.on('SIGTERM', () => {})
   const log = serviceLog(contract.name)
   const channel = socketChannel(new Socket({ fd: wireFd }))
-  const peer = new Peer(channel, { onFault: (message, cause) => log.error({ err: cause }, message) })
+  const peer = new Peer(channel, {
+    onFault: (message, cause) => log.error({ err: cause }, message),
+    onHandlerFailure: (method, cause) => log.error({ err: cause }, `${method} failed`),
+    maxFrameBytes: maxServiceFrameBytes,
+  })
 
   let ready: Promise<ServiceSetup<S>> | undefined
+  let ending = false
   const end = async (code: number) => {
-    await Promise.resolve(ready?.then((setup) => setup.close?.())).catch((err) => log.error({ err }, 'closing failed'))
+    if (ending) return
+    ending = true
+    const closed = Promise.resolve(ready?.then((setup) => setup.close?.()))
+    const late = delay(closeMs).then(() => log.warn(`${contract.name} did not close within ${closeMs} ms`))
+    await Promise.race([closed, late]).catch((err) => log.error({ err }, 'closing failed'))
     process.exit(code)
   }
   channel.onClose(() => void end(0))
@@ -41,7 +54,7 @@ export function runService<S extends ServiceContract, K extends ServiceContract>
     return { rss_bytes: process.memoryUsage.rss() }
   })
   peer.notify('$/hello', { name: contract.name, pid: process.pid, fingerprint: fingerprint(contract, kernelContract) })
-  ready = Promise.resolve(setUp(peer.connect(kernelContract), log)).then((setup) => {
+  ready = Promise.try(setUp, peer.connect(kernelContract), log).then((setup) => {
     peer.serve(contract, setup.handlers)
     return setup
   })

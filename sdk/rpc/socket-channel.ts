@@ -15,12 +15,14 @@ export function socketChannel(socket: Duplex, options: SocketChannelOptions = {}
   const closeListeners: ((reason?: Error) => void)[] = []
   let onFrame: (frame: string) => void = () => {}
   let outgoing: string[] = []
+  let outgoingLength = 0
   let closed = false
 
   function flush() {
     if (closed || outgoing.length === 0) return
     const batch = outgoing.join('')
     outgoing = []
+    outgoingLength = 0
     socket.write(batch)
   }
 
@@ -41,17 +43,23 @@ export function socketChannel(socket: Duplex, options: SocketChannelOptions = {}
   return {
     send(frame) {
       if (closed) return
+      outgoingLength += frame.length
       if (outgoing.push(`${frame}\n`) === 1) process.nextTick(flush)
     },
     get bufferedBytes() {
-      return socket.writableLength
+      return closed ? 0 : outgoingLength + socket.writableLength
     },
     async drained() {
       flush()
       if (closed || !socket.writableNeedDrain) return
       await new Promise<void>((resolve) => {
-        socket.once('drain', resolve)
-        socket.once('close', resolve)
+        const settle = () => {
+          socket.off('drain', settle)
+          socket.off('close', settle)
+          resolve()
+        }
+        socket.on('drain', settle)
+        socket.on('close', settle)
       })
     },
     onFrame(listener) {
