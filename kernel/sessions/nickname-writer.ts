@@ -61,6 +61,11 @@ export function openNicknameWriter({ store, bus, inference, hasModel, log }: Nic
     bus.publish('session_updated', sessionFields(loadSession(store.read, sessionId)))
   }
 
+  function complain(sessionId: string, err: unknown): null {
+    log.warn({ err, session_id: sessionId }, 'no title could be made')
+    return null
+  }
+
   /** Called after each turn; asks a model only at the lengths named above. */
   async function refine(sessionId: string): Promise<void> {
     const length = countMessages(store.read, sessionId)
@@ -70,7 +75,7 @@ export function openNicknameWriter({ store, bus, inference, hasModel, log }: Nic
   }
 
   async function nameOne(sessionId: string): Promise<'model' | 'heuristic'> {
-    const title = hasModel() ? await titleOf(sessionId).catch(() => null) : null
+    const title = hasModel() ? await titleOf(sessionId).catch((err) => complain(sessionId, err)) : null
     const first = firstMessages(store.read, sessionId, titleMessages).find(({ role }) => role === 'user')
     save(sessionId, title ?? nicknameFor(first?.content ?? ''), title ? 'model' : 'heuristic')
     return title ? 'model' : 'heuristic'
@@ -78,7 +83,7 @@ export function openNicknameWriter({ store, bus, inference, hasModel, log }: Nic
 
   return {
     refine(sessionId: string): void {
-      refine(sessionId).catch((err) => log.warn({ err, session_id: sessionId }, 'no title could be made'))
+      refine(sessionId).catch((err) => complain(sessionId, err))
     },
 
     /** Names up to 50 nameless sessions. */

@@ -1,5 +1,6 @@
 import type { Daemon } from './daemon.ts'
-import type { UpstreamReply, UpstreamRequest } from './upstream.ts'
+import type { UpstreamRequest } from './upstream.ts'
+import type { UpstreamReply } from './upstream-reply.ts'
 
 export const goodAnswer = 'Well answered.'
 

@@ -2,28 +2,14 @@ import { z } from 'zod'
 import type { FinishReason } from '#sdk/messages.ts'
 import { anthropicBody } from './anthropic-request.ts'
 import { endpoint } from './endpoint.ts'
-import { type Provider, type ProviderCall, parseUpstream, type UpstreamDelta } from './provider-call.ts'
-import { callSdk, type ProviderSdk, sdkFetch, sdkTimeoutMs } from './sdk-transport.ts'
-
-/** Anthropic's messages. */
-export async function anthropicProvider(): Promise<Provider> {
-  const sdk = await anthropicSdk()
-  return (call) => answer(sdk, call)
-}
+import { type ProviderCall, parseUpstream, type UpstreamDelta } from './provider-call.ts'
+import { callSdk, type ProviderSdk, sdkFetch, sdkProvider, sdkTimeoutMs } from './sdk-transport.ts'
 
 async function* answer(sdk: ProviderSdk, call: ProviderCall): AsyncGenerator<UpstreamDelta> {
   const target = endpoint(call.settings, call.settings.chat_path ?? '/v1/messages')
   for await (const { whole, value } of callSdk(sdk, target, anthropicBody(call), call)) {
     yield* whole ? readMessage(parseUpstream(message, value)) : readEvent(parseUpstream(streamEvent, value))
   }
-}
-
-let loading: Promise<ProviderSdk> | undefined
-
-/** One client for all providers, loaded with the first call: address and key come with each request. */
-function anthropicSdk(): Promise<ProviderSdk> {
-  loading ??= loadSdk()
-  return loading
 }
 
 async function loadSdk(): Promise<ProviderSdk> {
@@ -40,6 +26,9 @@ async function loadSdk(): Promise<ProviderSdk> {
   })
   return { client, events: (response, aborted) => Stream.fromSSEResponse(response, aborted, client) }
 }
+
+/** Anthropic's messages. */
+export const anthropicProvider = sdkProvider(loadSdk, answer)
 
 const usage = z
   .object({

@@ -1,17 +1,11 @@
 import { z } from 'zod'
 import { type FinishReason, type ModelMessage, textOf } from '#sdk/messages.ts'
 import { endpoint } from './endpoint.ts'
-import { type Provider, type ProviderCall, parseUpstream, type UpstreamDelta } from './provider-call.ts'
-import { callSdk, type ProviderSdk, sdkFetch, sdkTimeoutMs } from './sdk-transport.ts'
+import { type ProviderCall, parseUpstream, type UpstreamDelta } from './provider-call.ts'
+import { callSdk, type ProviderSdk, sdkFetch, sdkProvider, sdkTimeoutMs } from './sdk-transport.ts'
 
 /** Models that refuse `max_tokens` and want it under its newer name. */
 const newerLimitName = /^(.*\/)?(o\d|gpt-5)/
-
-/** OpenAI's chat completions, which Ollama, vLLM, llama.cpp, OpenRouter and many others speak as well. */
-export async function openaiProvider(): Promise<Provider> {
-  const sdk = await openaiSdk()
-  return (call) => answer(sdk, call)
-}
 
 async function* answer(sdk: ProviderSdk, call: ProviderCall): AsyncGenerator<UpstreamDelta> {
   const { settings } = call
@@ -19,14 +13,6 @@ async function* answer(sdk: ProviderSdk, call: ProviderCall): AsyncGenerator<Ups
   for await (const { whole, value } of callSdk(sdk, target, requestBody(call), call)) {
     yield* whole ? readWhole(parseUpstream(completion, value)) : readChunk(parseUpstream(chunk, value))
   }
-}
-
-let loading: Promise<ProviderSdk> | undefined
-
-/** One client for all providers, loaded with the first call: address and key come with each request. */
-function openaiSdk(): Promise<ProviderSdk> {
-  loading ??= loadSdk()
-  return loading
 }
 
 async function loadSdk(): Promise<ProviderSdk> {
@@ -40,6 +26,9 @@ async function loadSdk(): Promise<ProviderSdk> {
   })
   return { client, events: (response, aborted) => Stream.fromSSEResponse(response, aborted, client) }
 }
+
+/** OpenAI's chat completions, which Ollama, vLLM, llama.cpp, OpenRouter and many others speak as well. */
+export const openaiProvider = sdkProvider(loadSdk, answer)
 
 function requestBody({ model, request }: ProviderCall): Record<string, unknown> {
   const { tools, tool_choice: choice, max_tokens: maxTokens } = request

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { UpstreamFailure } from '../failure.ts'
 import type { Endpoint } from './endpoint.ts'
-import { refuseErrorObject } from './provider-call.ts'
+import { type Provider, type ProviderCall, refuseErrorObject, type UpstreamDelta } from './provider-call.ts'
 import { openUpstream, type TransportWatch, type UpstreamResponse } from './transport.ts'
 
 /** The SDK's own limit must never be the one that counts: deadlines are the caller's. */
@@ -66,6 +66,19 @@ export interface ProviderSdk {
   }
   /** The events of a streamed answer, parsed. */
   events(response: Response, aborted: AbortController): AsyncIterable<unknown>
+}
+
+/** A provider whose SDK is loaded with the first call, once for all: address and key come with each request. */
+export function sdkProvider(
+  load: () => Promise<ProviderSdk>,
+  answer: (sdk: ProviderSdk, call: ProviderCall) => AsyncGenerator<UpstreamDelta>,
+): () => Promise<Provider> {
+  let loading: Promise<ProviderSdk> | undefined
+  return async () => {
+    loading ??= load()
+    const sdk = await loading
+    return (call) => answer(sdk, call)
+  }
 }
 
 /**
