@@ -15,6 +15,7 @@ import {
 import { insertFinishedTurn } from '#kernel/store/turns.ts'
 import type { sessionsRoutes } from '#sdk/contracts/sessions.ts'
 import { RuntimeError } from '#sdk/errors.ts'
+import { newId } from '#sdk/ids.ts'
 
 /** The scope of conversations that belong to the agent's owner. */
 const ownScope = 'agent'
@@ -75,16 +76,18 @@ export const sessionsHandlers: Handlers<
 
   appendMessage({ params, body }, { store, bus }) {
     if (!findSession(store.read, params.id)) throw new RuntimeError('not_found', `session ${params.id} not found`)
+    // Clients pair the n-th assistant message with the n-th turn.
+    const turn_id = body.role === 'assistant' ? newId() : null
     const message = store.durable.transaction(() => {
       const appended = appendMessage(store.durable, {
         session_id: params.id,
         role: body.role,
         content: body.content,
-        turn_id: null,
+        turn_id,
       })
-      if (body.role === 'assistant') {
-        // Clients pair the n-th assistant message with the n-th turn.
+      if (turn_id !== null) {
         insertFinishedTurn(store.durable, {
+          id: turn_id,
           session_id: params.id,
           user_message_id: null,
           assistant_message_id: appended.id,
@@ -99,6 +102,7 @@ export const sessionsHandlers: Handlers<
       session_id: params.id,
       message_id: message.id,
       role: message.role,
+      ...(turn_id === null ? {} : { turn_id }),
       created_at: message.created_at,
     })
     return { message_id: message.id, id: message.id }

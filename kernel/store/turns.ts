@@ -1,5 +1,5 @@
 import { RuntimeError } from '#sdk/errors.ts'
-import { newId, timestamp } from '#sdk/ids.ts'
+import { timestamp } from '#sdk/ids.ts'
 import { type ReadableDb, sql, type WritableDb } from './database.ts'
 
 export type TurnStatus = 'running' | 'ok' | 'error' | 'blocked' | 'limit' | 'interrupted' | 'appended'
@@ -48,20 +48,19 @@ export function insertTurn(
 export function insertFinishedTurn(
   db: WritableDb,
   turn: {
+    id: string
     session_id: string
     user_message_id: string | null
     assistant_message_id: string
     status: 'ok' | 'appended'
     model: string | null
   },
-): string {
-  const id = newId()
+): void {
   sql(
     db,
     `INSERT INTO turns (id, session_id, user_message_id, assistant_message_id, status, request_json, tokens_in, tokens_out, cost, model, latency_ms, created_at)
      VALUES (@id, @session_id, @user_message_id, @assistant_message_id, @status, '{}', 0, 0, 0, @model, 0, @now)`,
-  ).run({ id, ...turn, now: timestamp() })
-  return id
+  ).run({ ...turn, now: timestamp() })
 }
 
 export function findTurn(db: ReadableDb, id: string): TurnRow | undefined {
@@ -79,13 +78,15 @@ export function turnRequest(db: ReadableDb, id: string): string {
   return (sql(db, 'SELECT request_json FROM turns WHERE id = ?').get(id) as { request_json: string }).request_json
 }
 
-/** The newest `limit` turns that have an answer, after skipping `offset`, oldest first, as messages are listed. */
+/** The newest `limit` turns that have an answer, after skipping `offset`, in the order of their answers. */
 export function listTurns(
   db: ReadableDb,
   sessionId: string,
   { limit, offset }: { limit: number; offset: number },
 ): TurnRow[] {
-  const text = `SELECT ${columns} FROM turns WHERE session_id = ? AND assistant_message_id IS NOT NULL ORDER BY rowid DESC LIMIT ? OFFSET ?`
+  // What is appended while a turn runs is answered before it, though its turn began later.
+  const text = `SELECT ${columns} FROM turns WHERE session_id = ? AND assistant_message_id IS NOT NULL
+    ORDER BY (SELECT rowid FROM session_messages WHERE id = assistant_message_id) DESC LIMIT ? OFFSET ?`
   return (sql(db, text).all(sessionId, limit, offset) as StoredTurn[]).map(toTurn).reverse()
 }
 

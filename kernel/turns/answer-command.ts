@@ -9,6 +9,7 @@ import { appendMessage, newestMessages } from '#kernel/store/messages.ts'
 import { archiveActiveSession, findActiveSession, insertSession, type SessionRow } from '#kernel/store/sessions.ts'
 import { insertFinishedTurn } from '#kernel/store/turns.ts'
 import type { AgentAnswer } from '#sdk/contracts/agent.ts'
+import { newId } from '#sdk/ids.ts'
 import type { NewMessage } from './accept-turn.ts'
 
 const help = `Commands:
@@ -31,22 +32,24 @@ export async function answerCommand(command: Command, message: NewMessage, conte
   // A session that the command began is where the exchange belongs.
   const home =
     command.name === 'new' ? (findActiveSession(store.read, session.agent_id, session.scope_key) ?? session) : session
-  const { question, answer, turn_id } = store.write.transaction(() => {
+  const turn_id = newId()
+  const { question, answer } = store.write.transaction(() => {
     const question = appendMessage(store.write, {
       session_id: home.id,
       role: 'user',
       content: message.content,
-      turn_id: null,
+      turn_id,
     })
-    const answer = appendMessage(store.write, { session_id: home.id, role: 'assistant', content, turn_id: null })
-    const turn_id = insertFinishedTurn(store.write, {
+    const answer = appendMessage(store.write, { session_id: home.id, role: 'assistant', content, turn_id })
+    insertFinishedTurn(store.write, {
+      id: turn_id,
       session_id: home.id,
       user_message_id: question.id,
       assistant_message_id: answer.id,
       status: 'ok',
       model: 'command',
     })
-    return { question, answer, turn_id }
+    return { question, answer }
   })()
   for (const { id, role, created_at } of [question, answer]) {
     bus.publish('message_appended', { session_id: home.id, message_id: id, role, turn_id, created_at })
