@@ -117,7 +117,8 @@ export async function startKernel({
     const inference = supervisor.client(inferenceService)
     const tools = supervisor.client(toolsService)
 
-    const inferenceView = openInferenceView(inference)
+    const inferenceView = openInferenceView(inference, bus)
+    undo.push(() => inferenceView.close())
     const expectedModel = () => inferenceView.latest()?.current_model ?? config.current().models.primary
     const nicknames = openNicknameWriter({
       store,

@@ -13,15 +13,17 @@ export const breakerHandlers: Handlers<
     return { providers: breakers, config: config.current().circuit_breaker, note: breakerNote(breakers) }
   },
 
-  async resetBreaker({ params }, { inference }) {
+  async resetBreaker({ params }, { inference, inferenceView }) {
     const { known } = await inference.resetBreaker({ provider: params.provider })
     if (!known) throw unknownProvider(params.provider)
+    await inferenceView.refresh()
     return { provider: params.provider, state: 'closed', reset: true }
   },
 
-  async openBreaker({ params }, { inference }) {
+  async openBreaker({ params }, { inference, inferenceView }) {
     const { known } = await inference.openBreaker({ provider: params.provider })
     if (!known) throw unknownProvider(params.provider)
+    await inferenceView.refresh()
     return { provider: params.provider, state: 'open', blocked: true, operator_forced_open: true }
   },
 }

@@ -1,3 +1,4 @@
+import type { EventBus } from '#kernel/events/bus.ts'
 import type { Client, Result } from '#sdk/service.ts'
 import type { inferenceService } from '#sdk/services/inference.ts'
 
@@ -7,7 +8,11 @@ export type InferenceStatus = Result<(typeof inferenceService)['methods']['statu
 const freshMs = 1_000
 
 /** The last status of the inference service, for those who can not wait for it: health answers also while it restarts. */
-export function openInferenceView(inference: Client<typeof inferenceService>, now: () => number = Date.now) {
+export function openInferenceView(
+  inference: Pick<Client<typeof inferenceService>, 'status'>,
+  bus: Pick<EventBus, 'subscribe'>,
+  now: () => number = Date.now,
+) {
   let latest: InferenceStatus | null = null
   let askedAt = Number.NEGATIVE_INFINITY
 
@@ -17,6 +22,11 @@ export function openInferenceView(inference: Client<typeof inferenceService>, no
     return latest
   }
 
+  // Who asks seldom would otherwise be shown how things stood when last asked.
+  const stop = bus.subscribe(({ type }) => {
+    if (type === 'breaker_changed') refresh().catch(() => {})
+  })
+
   return {
     /** What is known at once; null until the service has answered for the first time. */
     latest(): InferenceStatus | null {
@@ -25,6 +35,7 @@ export function openInferenceView(inference: Client<typeof inferenceService>, no
       return latest
     },
     refresh,
+    close: stop,
   }
 }
 
