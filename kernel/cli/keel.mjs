@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import { fileURLToPath } from 'node:url'
+
 // Plain JavaScript that old versions of Node can read too: it says what is missing before anything needs it.
 const oldest = 24
 
@@ -10,7 +12,9 @@ if (Number(process.versions.node.split('.')[0]) < oldest) {
 } else {
   import('node:module')
     .then((module) => {
-      module.enableCompileCache()
+      // In the install's own folder, where nobody else can put code; services inherit it.
+      process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url))
+      module.enableCompileCache(process.env.NODE_COMPILE_CACHE)
       return import('./main.ts')
     })
     .catch((error) => {
