@@ -22,6 +22,9 @@ const help = `Commands:
 /stop – stop what is under way in this session
 /help – this list`
 
+/** Scripts look for these words, also where there are no subagents. */
+const noSubagents = ['taskable subagents: 0', 'subagent taskability: none configured', 'subagents: none']
+
 /** Answers a command without asking a model; question and answer are kept like any others, at no cost. */
 export async function answerCommand(command: Command, message: NewMessage, context: Context): Promise<AgentAnswer> {
   const { store, bus, config } = context
@@ -115,6 +118,7 @@ async function statusText({ version, startedAt, config, supervisor, inferenceVie
     `breakers: ${breakerNote(breakers)}`,
     `services: ${services.join(', ')}`,
     `turns under way: ${turns.activeCount}`,
+    ...noSubagents,
   ].join('\n')
 }
 
