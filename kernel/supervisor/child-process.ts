@@ -1,25 +1,27 @@
 import { type ChildProcess as NodeChild, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { RuntimeError } from '#sdk/errors.ts'
+import { newId } from '#sdk/ids.ts'
+import { type Channel, maxServiceFrameBytes } from '#sdk/rpc/channel.ts'
 import { Peer } from '#sdk/rpc/peer.ts'
 import { socketChannel } from '#sdk/rpc/socket-channel.ts'
-import { fingerprint } from '#sdk/service.ts'
 import { childEnv } from './child-env.ts'
+import { refusalOf } from './greeting.ts'
+import { startHeartbeat } from './heartbeat.ts'
 import { readLogLines } from './log-lines.ts'
 import { forgetChild, recordChild } from './orphans.ts'
 import type { ServiceSpec } from './spec.ts'
+import { WireFaults } from './wire-faults.ts'
 
 const mebibyte = 1024 * 1024
-/** What a child may send in one message. */
-const maxFrameBytes = 8 * mebibyte
-/** More faults on the wire than this in `babbleMs`, and the child is ended. */
-const maxFaults = 10
-const babbleMs = 10_000
-/** From the word to stop until the signal that can not be ignored. */
-const stopGraceMs = 2_000
+/** From the word to stop until SIGTERM, and from there until the signal that can not be ignored. */
+const stopGraceMs = 1_500
+const termGraceMs = 500
+/** What a process sent before it ended is read for so long after its end. */
+const lastWordsMs = 250
+/** A process whose wire has closed is about to end; it is helped after this time. */
+const wirelessMs = 100
 /** Over its limit in so many polls in a row, a child is replaced; over this many times the limit, it is ended. */
 const memoryPolls = 3
 const memoryKillFactor = 1.5
@@ -30,90 +32,108 @@ export type LogListener = (service: string, line: string, stream: 'stdout' | 'st
 export interface ChildEvents {
   /** The process is gone, whoever ended it. */
   onExit: (reason: string) => void
-  /** It needs more memory than it should. */
+  /** It has needed more memory than it should for a while. */
   onOverweight: () => void
   onLog: LogListener
-  onFault: (service: string, message: string, cause?: unknown) => void
+  /** Something is wrong with what it sends, or with what was done for it. */
+  onFault: (message: string, cause?: unknown) => void
 }
 
 /** One process of a service: from its spawn to its end. */
 export class ChildProcess {
   readonly pid: number
-  readonly peer: Peer
-  /** When it answered its first ping, in milliseconds since the epoch; 0 before. */
+  /** When it was ready, by the clock on the wall and by the one that is never set; 0 before. */
   readyAt = 0
+  #readySince = 0
   rssBytes: number | null = null
-  /** Resolves with the reason once the process is gone. */
+  /** Resolves with the reason once the process is gone and its last words are read. */
   readonly exited: Promise<string>
   readonly #spec: ServiceSpec
   readonly #process: NodeChild
   readonly #events: ChildEvents
-  readonly #greeting: Promise<void>
-  #heartbeat: NodeJS.Timeout | undefined
-  #faults: number[] = []
+  readonly #greeted: Promise<Peer>
+  readonly #faults = new WireFaults()
+  #peer: Peer | undefined
+  #stopHeartbeat = () => {}
+  readonly #timers: NodeJS.Timeout[] = []
   #overweightPolls = 0
   #deathReason: string | undefined
+  #leaving = false
+  #hasExited = false
 
   constructor(spec: ServiceSpec, runDir: string, events: ChildEvents) {
     this.#spec = spec
     this.#events = events
     const { name } = spec.contract
+    const entry = fileURLToPath(spec.entry)
+    const mark = `${name}-${newId()}`
     const flags = [`--max-old-space-size=${Math.round(spec.memoryBytes / mebibyte)}`, ...spec.nodeFlags]
-    this.#process = spawn(process.execPath, [...flags, fileURLToPath(spec.entry)], {
+    this.#process = spawn(process.execPath, [...flags, entry, mark], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-      env: childEnv(spec.env),
+      env: childEnv(spec.env, runDir),
     })
     this.pid = this.#process.pid ?? 0
-    this.exited = this.#watchExit(runDir)
-    if (this.#process.stdout) readLogLines(this.#process.stdout, (line) => events.onLog(name, line, 'stdout'))
-    if (this.#process.stderr) readLogLines(this.#process.stderr, (line) => events.onLog(name, line, 'stderr'))
-    if (this.pid > 0) recordChild(runDir, this.pid, name, spec.entry)
+    const { stdout, stderr, stdio } = this.#process
+    if (this.pid > 0) recordChild(runDir, this.pid, { name, entry, mark })
+    if (stdout) readLogLines(stdout, (line) => events.onLog(name, line, 'stdout'))
+    if (stderr) readLogLines(stderr, (line) => events.onLog(name, line, 'stderr'))
+    // Without the descriptors for it there is no wire; the process says so by its error.
+    const wire = stdio?.[3] as Duplex | undefined
+    const channel =
+      wire &&
+      socketChannel(wire, {
+        maxFrameBytes: maxServiceFrameBytes,
+        onOversize: (bytes) => this.#fault(`dropped a message of ${bytes} bytes`),
+      })
+    channel?.onClose(() => this.#timers.push(setTimeout(() => this.kill('its connection closed'), wirelessMs)))
+    this.exited = this.#watchExit(runDir, channel)
+    this.#greeted = channel ? this.#greet(channel) : new Promise(() => {})
+  }
 
-    const wire = this.#process.stdio[3] as Duplex
-    const channel = socketChannel(wire, {
-      maxFrameBytes,
-      onOversize: (bytes) => this.#fault(`dropped a message of ${bytes} bytes`),
-    })
-    this.peer = new Peer(channel, { onFault: (message, cause) => this.#fault(message, cause) })
-    this.peer.serve(spec.kernel.contract, spec.kernel.handlers)
-    // A process without a wire is of no use and can not be told to end.
-    channel.onClose(() => this.kill('its connection closed'))
-    this.#greeting = this.#awaitGreeting()
+  /** For how long it has been ready, in milliseconds; 0 when it never was. */
+  get readyMs(): number {
+    return this.readyAt === 0 ? 0 : performance.now() - this.#readySince
   }
 
   /** Settles once the process has greeted and answers; throws with the reason otherwise, the process then being gone. */
-  async ready(timeoutMs: number): Promise<void> {
-    const startUp = new AbortController()
+  async ready(timeoutMs: number): Promise<Peer> {
+    const { name } = this.#spec.contract
+    const late = Promise.withResolvers<never>()
+    const timer = setTimeout(
+      () => late.reject(new RuntimeError('unavailable', `${name} was not ready within ${timeoutMs} ms`)),
+      timeoutMs,
+    )
     try {
-      await Promise.race([
-        this.#greeting.then(() => this.peer.control('$/ping', timeoutMs)),
-        this.exited.then((reason) => {
-          throw new RuntimeError('unavailable', reason)
-        }),
-        delay(timeoutMs, undefined, { signal: startUp.signal }).then(() => {
-          throw new RuntimeError('unavailable', `${this.#spec.contract.name} was not ready within ${timeoutMs} ms`)
-        }),
-      ])
+      const answering = this.#greeted.then(async (peer) => {
+        await peer.control('$/ping', timeoutMs)
+        return peer
+      })
+      const ended = this.exited.then((reason) => Promise.reject(new RuntimeError('unavailable', `${name} ${reason}`)))
+      const peer = await Promise.race([answering, ended, late.promise])
+      this.readyAt = Date.now()
+      this.#readySince = performance.now()
+      this.#watchHealth(peer)
+      return peer
     } catch (thrown) {
-      this.kill(thrown instanceof Error ? thrown.message : String(thrown))
-      throw thrown
+      const why = thrown instanceof Error ? thrown.message : String(thrown)
+      // A wire closes before the end that closes it, and the end has more to say.
+      const hasEnded = this.#peer?.isClosed
+      if (!hasEnded) this.kill(why)
+      const how = await this.exited
+      throw new RuntimeError('unavailable', hasEnded ? `${name} ${how}` : why, undefined, { cause: thrown })
     } finally {
-      startUp.abort()
+      clearTimeout(timer)
     }
-    this.readyAt = Date.now()
-    this.#startHeartbeat()
   }
 
-  /** Lets the calls under way finish within `drainMs`, then ends the process: by word, then by force. */
+  /**
+   * Lets the calls under way finish within `drainMs`, then ends the process: by word, then by force. Called again, the
+   * shorter time holds.
+   */
   async stop(drainMs: number): Promise<void> {
-    const until = Date.now() + drainMs
-    while (this.peer.inFlight > 0 && Date.now() < until && this.#deathReason === undefined) await delay(20)
-    this.#deathReason ??= 'stopped'
-    clearInterval(this.#heartbeat)
-    this.peer.notify('$/stop')
-    const force = setTimeout(() => this.#process.kill('SIGKILL'), stopGraceMs)
+    if (!this.#hasExited) this.#timers.push(setTimeout(() => this.#leave(), drainMs))
+    this.#peer?.idle().then(() => this.#leave())
     await this.exited
-    clearTimeout(force)
   }
 
   kill(reason: string): void {
@@ -121,71 +141,87 @@ export class ChildProcess {
     this.#process.kill('SIGKILL')
   }
 
-  async #watchExit(runDir: string): Promise<string> {
-    const spawnFailed = once(this.#process, 'error').then(
-      ([error]) => `could not be started: ${(error as Error).message}`,
+  #leave(): void {
+    if (this.#leaving || this.#hasExited) return
+    this.#leaving = true
+    this.#deathReason ??= 'stopped'
+    this.#stopHeartbeat()
+    this.#peer?.notify('$/stop')
+    this.#timers.push(
+      setTimeout(() => this.#process.kill('SIGTERM'), stopGraceMs),
+      setTimeout(() => this.#process.kill('SIGKILL'), stopGraceMs + termGraceMs),
     )
-    const ended = once(this.#process, 'exit').then(([code, signal]) =>
-      signal ? `was ended by ${signal}` : `ended with code ${code}`,
-    )
-    const how = await Promise.race([spawnFailed, ended])
-    clearInterval(this.#heartbeat)
+  }
+
+  #clearTimers(): void {
+    for (const timer of this.#timers.splice(0)) clearTimeout(timer)
+  }
+
+  async #watchExit(runDir: string, channel: Channel | undefined): Promise<string> {
+    const closed = new Promise<void>((resolve) => channel?.onClose(() => resolve()))
+    const how = await new Promise<string>((resolve) => {
+      this.#process.on('error', (error: NodeJS.ErrnoException) => {
+        // A running process reports a signal that could not be sent in the same way.
+        if (this.pid === 0) resolve(`could not be started (${error.code ?? error.message})`)
+      })
+      this.#process.once('exit', (code, signal) =>
+        resolve(signal ? `was ended by ${signal}` : `ended with code ${code}`),
+      )
+    })
+    this.#stopHeartbeat()
+    this.#clearTimers()
     forgetChild(runDir, this.pid)
     const reason = this.#deathReason ? `${how}: ${this.#deathReason}` : how
-    this.peer.close(new Error(reason))
+    const lastWords = setTimeout(() => channel?.close(new Error(reason)), this.pid > 0 ? lastWordsMs : 0)
+    if (channel) await closed
+    clearTimeout(lastWords)
+    this.#clearTimers()
+    this.#hasExited = true
     this.#events.onExit(reason)
     return reason
   }
 
-  #awaitGreeting(): Promise<void> {
-    const { name } = this.#spec.contract
-    const expected = fingerprint(this.#spec.contract, this.#spec.kernel.contract)
+  /** Only a process that has greeted gets an answer, and what it may ask is what its own spec says. */
+  #greet(channel: Channel): Promise<Peer> {
     return new Promise((resolve, reject) => {
-      this.peer.onNotice('$/hello', (greeting) => {
-        if (greeting.name !== name)
-          reject(new RuntimeError('unavailable', `the process greets as ${String(greeting.name)}, not as ${name}`))
-        else if (greeting.fingerprint !== expected)
-          reject(new RuntimeError('unavailable', `${name} was built for another version of Keel`))
-        else resolve()
+      channel.onFrame((frame) => {
+        channel.onFrame(() => {})
+        const refusal = refusalOf(frame, this.#spec)
+        if (refusal !== undefined) {
+          reject(new RuntimeError('unavailable', refusal))
+          return
+        }
+        this.#peer = new Peer(channel, {
+          onFault: (message, cause) => this.#fault(message, cause),
+          onHandlerFailure: (method, cause) => this.#events.onFault(`${method} failed`, cause),
+        })
+        this.#peer.serve(this.#spec.kernel.contract, this.#spec.kernel.handlers)
+        resolve(this.#peer)
       })
     })
   }
 
-  #startHeartbeat(): void {
+  #watchHealth(peer: Peer): void {
     const { everyMs, misses } = this.#spec.heartbeat
-    let unanswered = 0
-    this.#heartbeat = setInterval(() => {
-      unanswered += 1
-      if (unanswered > misses) {
-        this.kill(`no answer to ${misses} pings`)
-        return
-      }
-      this.peer.control('$/ping', everyMs * (misses + 1)).then(
-        (answer) => {
-          unanswered = 0
-          this.#weigh(answer)
-        },
-        () => {}, // Silence is counted above; a closed wire ends the process by itself.
-      )
-    }, everyMs)
-    this.#heartbeat.unref()
+    this.#stopHeartbeat = startHeartbeat(peer, this.#spec.heartbeat, {
+      onAnswer: (answer) => this.#weigh(answer),
+      onSilence: () => this.kill(`no answer to its heartbeat for ${everyMs * misses} ms`),
+    })
   }
 
   #weigh(answer: unknown): void {
-    const { rss_bytes } = answer as { rss_bytes?: unknown }
+    const { rss_bytes } = (answer ?? {}) as { rss_bytes?: unknown }
     if (typeof rss_bytes !== 'number') return
     this.rssBytes = rss_bytes
     const limit = this.#spec.memoryBytes
-    if (rss_bytes > limit * memoryKillFactor) this.kill(`it used ${Math.round(rss_bytes / mebibyte)} MiB`)
+    if (rss_bytes > limit * memoryKillFactor)
+      this.kill(`it used ${Math.round(rss_bytes / mebibyte)} MiB of the ${Math.round(limit / mebibyte)} it may`)
     this.#overweightPolls = rss_bytes > limit ? this.#overweightPolls + 1 : 0
-    if (this.#overweightPolls === memoryPolls) this.#events.onOverweight()
+    if (this.#overweightPolls >= memoryPolls) this.#events.onOverweight()
   }
 
   #fault(message: string, cause?: unknown): void {
-    const now = Date.now()
-    this.#events.onFault(this.#spec.contract.name, message, cause)
-    this.#faults = [...this.#faults.filter((at) => at > now - babbleMs), now]
-    if (this.#faults.length > maxFaults)
-      this.kill(`more than ${maxFaults} faults on the wire within ${babbleMs / 1000} s`)
+    this.#events.onFault(message, cause)
+    if (this.#faults.count()) this.kill(WireFaults.tooMany)
   }
 }

@@ -12,13 +12,17 @@ export function readLogLines(stream: Readable, onLine: (line: string) => void, n
   let lines = 0
   let dropped = 0
 
+  function tellDropped() {
+    if (dropped > 0) onLine(`${dropped} lines were left out`)
+    lines = 0
+    dropped = 0
+  }
+
   function take(line: string) {
     const current = Math.floor(now() / 1000)
     if (current !== second) {
-      if (dropped > 0) onLine(`${dropped} lines were left out`)
+      tellDropped()
       second = current
-      lines = 0
-      dropped = 0
     }
     lines += 1
     if (lines > maxLinesPerSecond) dropped += 1
@@ -31,5 +35,8 @@ export function readLogLines(stream: Readable, onLine: (line: string) => void, n
     held = (parts.pop() ?? '').slice(0, maxLineLength)
     for (const line of parts) take(line.slice(0, maxLineLength))
   })
-  stream.on('end', () => take(held))
+  stream.on('end', () => {
+    take(held)
+    tellDropped()
+  })
 }

@@ -4,42 +4,76 @@ import type { ServiceSpec } from './spec.ts'
 const firstDelayMs = 100
 const maxDelayMs = 10_000
 const jitter = 0.2
-/** A process that has lived this long starts the count of crashes in a row anew. */
+/** A process that has been ready this long starts the count of crashes in a row anew. */
 const healthyMs = 60_000
+/** The longest wait after a process that had been of use: callers wait for its successor. */
+const maxUsefulDelayMs = 400
+/** The same once it has crashed more often than the budget allows. */
+const maxTiredDelayMs = 2_000
+
+/** The life of a process that crashed. */
+export interface Life {
+  /** How long it had been ready; 0 when it never was. */
+  readyMs: number
+  /** It had answered calls, or stayed: what ended it is not how it starts. */
+  wasOfUse: boolean
+}
 
 /** Counts crashes: how long to wait before the next start, and when to stop trying at full pace. */
 export class RestartBudget {
   readonly #budget: ServiceSpec['budget']
   readonly #now: () => number
   readonly #random: () => number
-  #crashes: number[] = []
+  #failedStarts: number[] = []
+  #usefulLives: number[] = []
   #inARow = 0
 
-  constructor(budget: ServiceSpec['budget'], now: () => number = Date.now, random: () => number = Math.random) {
+  /** `now` in milliseconds, by a clock that is never set. */
+  constructor(
+    budget: ServiceSpec['budget'],
+    now: () => number = () => performance.now(),
+    random: () => number = Math.random,
+  ) {
     this.#budget = budget
     this.#now = now
     this.#random = random
   }
 
-  /** `livedMs`: how long the process had been ready; 0 when it never was. */
-  crashed(livedMs: number): { exhausted: boolean; delayMs: number } {
+  /**
+   * A service whose processes do their work and die is never given up, however often: `exhausted` is said of one that
+   * does not get to work.
+   */
+  crashed({ readyMs, wasOfUse }: Life): { exhausted: boolean; delayMs: number } {
     const now = this.#now()
-    const { crashes, withinMs, longCrashes, longWithinMs } = this.#budget
-    this.#crashes = [...this.#crashes.filter((at) => at > now - longWithinMs), now]
-    this.#inARow = livedMs >= healthyMs ? 1 : this.#inARow + 1
-    const recent = this.#crashes.filter((at) => at > now - withinMs).length
-    return { exhausted: recent > crashes || this.#crashes.length > longCrashes, delayMs: this.#delay() }
+    this.#failedStarts = this.#within(this.#failedStarts, now)
+    this.#usefulLives = this.#within(this.#usefulLives, now)
+    this.#inARow = readyMs >= healthyMs ? 1 : this.#inARow + 1
+    const kind = wasOfUse ? this.#usefulLives : this.#failedStarts
+    kind.push(now)
+    const over = this.#isOver(kind, now)
+    if (!wasOfUse) return { exhausted: over, delayMs: this.#delay(maxDelayMs) }
+    return { exhausted: false, delayMs: this.#delay(over ? maxTiredDelayMs : maxUsefulDelayMs) }
   }
 
   /** An operator's restart is not held back by what came before it. */
   forgive(): void {
-    this.#crashes = []
+    this.#failedStarts = []
+    this.#usefulLives = []
     this.#inARow = 0
   }
 
-  #delay(): number {
+  #within(times: number[], now: number): number[] {
+    return times.filter((at) => at > now - this.#budget.longWithinMs)
+  }
+
+  #isOver(times: number[], now: number): boolean {
+    const { crashes, withinMs, longCrashes } = this.#budget
+    return times.length > longCrashes || times.filter((at) => at > now - withinMs).length > crashes
+  }
+
+  #delay(maxMs: number): number {
     if (this.#inARow <= 1) return 0
-    const delay = Math.min(firstDelayMs * 2 ** (this.#inARow - 2), maxDelayMs)
+    const delay = Math.min(firstDelayMs * 2 ** (this.#inARow - 2), maxMs)
     return Math.round(delay * (1 + jitter * (2 * this.#random() - 1)))
   }
 }

@@ -16,12 +16,16 @@ export interface ServiceSpec<S extends ServiceContract = ServiceContract, K exte
   heartbeat: { everyMs: number; misses: number }
   /** How long a replaced process may take to finish its calls. */
   drainMs: number
-  /** More crashes than this, in either window, and the service is down. */
+  /** More failed starts than this, in either window, and the service is down. */
   budget: { crashes: number; withinMs: number; longCrashes: number; longWithinMs: number }
   /** How often a service that is down is tried again. */
   probeMs: number
   memoryBytes: number
   queue: { max: number; waitMs: number }
+  /** Two processes of it can not live side by side: a planned restart ends the old one before it starts the new one. */
+  stateful: boolean
+  /** Ended after so long without a call, and started again by the next one; 0 keeps it. */
+  idleStopMs: number
 }
 
 const mebibyte = 1024 * 1024
@@ -39,6 +43,8 @@ const defaults = {
   probeMs: 60_000,
   memoryBytes: 512 * mebibyte,
   queue: { max: 256, waitMs: 5_000 },
+  stateful: false,
+  idleStopMs: 0,
 } as const
 
 type Given<S extends ServiceContract, K extends ServiceContract> = Pick<

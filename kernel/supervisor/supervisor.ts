@@ -22,8 +22,8 @@ export interface Supervisor {
   status(): ServiceStatus[]
   /** Settles once the new process has taken over. `not_found` for a name that is no service. */
   restart(name: string): Promise<void>
-  /** Lets calls under way finish within `drainMs`; no process is left afterwards. */
-  close(drainMs: number): Promise<void>
+  /** Calls under way may finish within `graceMs`; no process is left afterwards, at most two seconds later. */
+  close(graceMs: number): Promise<void>
 }
 
 /** Ends what an earlier kernel left behind, then starts the eager services. */
@@ -52,8 +52,8 @@ export function startSupervisor({ specs, runDir, log, onLog, onStateChange }: Su
     },
     status: () => [...services.values()].map((service) => service.status()),
     restart: async (name) => load(name).restart(),
-    async close(drainMs) {
-      await Promise.all([...services.values()].map((service) => service.close(drainMs)))
+    async close(graceMs) {
+      await Promise.all([...services.values()].map((service) => service.close(graceMs)))
     },
   }
 }

@@ -1,4 +1,5 @@
 import { RuntimeError } from '#sdk/errors.ts'
+import { cancelledBy } from '#sdk/rpc/outgoing-call.ts'
 
 interface Waiting {
   wake: () => void
@@ -22,6 +23,7 @@ export class WaitingCalls {
 
   /** Resolves at the next `wake`. Throws `unavailable` when too many wait, or for too long. */
   wait(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted) return Promise.reject(cancelledBy(signal))
     if (this.#calls.size >= this.#max) {
       const message = `The ${this.#service} service is restarting and ${this.#max} calls wait for it`
       return Promise.reject(new RuntimeError('unavailable', message, { retry_after_seconds: 1 }))
@@ -35,11 +37,10 @@ export class WaitingCalls {
       }
       const call: Waiting = { wake: () => settle(resolve), fail: (error) => settle(() => reject(error)) }
       const timer = setTimeout(() => {
-        const message = `The ${this.#service} service did not come back within ${timeoutMs} ms`
+        const message = `The ${this.#service} service did not come back within ${Math.round(timeoutMs)} ms`
         call.fail(new RuntimeError('unavailable', message, { retry_after_seconds: 2 }))
       }, timeoutMs)
-      const onAbort = () =>
-        call.fail(signal?.reason instanceof RuntimeError ? signal.reason : new RuntimeError('cancelled'))
+      const onAbort = () => call.fail(cancelledBy(signal))
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#calls.add(call)
     })

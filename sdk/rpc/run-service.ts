@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
@@ -9,6 +10,8 @@ import { socketChannel } from './socket-channel.ts'
 
 /** The descriptor on which the kernel hands a service its end of the socket pair. */
 const wireFd = 3
+/** After its start-up, in milliseconds, a service keeps its compiled code for the next start. */
+const compileCacheMs = 1_000
 /** What `close` may take, in milliseconds: without a kernel nobody is left to end a process that hangs in it. */
 const closeMs = 1_000
 
@@ -56,6 +59,8 @@ export function runService<S extends ServiceContract, K extends ServiceContract>
   peer.notify('$/hello', { name: contract.name, pid: process.pid, fingerprint: fingerprint(contract, kernelContract) })
   ready = Promise.try(setUp, peer.connect(kernelContract), log).then((setup) => {
     peer.serve(contract, setup.handlers)
+    // At its end would be too late for a process that is killed.
+    setTimeout(flushCompileCache, compileCacheMs).unref()
     return setup
   })
   ready.catch((err) => {
