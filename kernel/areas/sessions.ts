@@ -24,13 +24,14 @@ export const sessionsHandlers: Handlers<
   typeof sessionsRoutes,
   Pick<Context, 'store' | 'bus' | 'config' | 'turns' | 'nicknames'>
 > = {
-  async listSessions({ query }, { store }) {
+  async listSessions({ query, reply }, { store }) {
     const { agent_id, status, q, order, limit, offset, has_flight_records } = query
     const filter = { agent_id, status, q, has_turns: has_flight_records }
     const [sessions, total] = await Promise.all([
       store.pool.run('listSessions', { filter, order, limit, offset }),
       store.pool.run('countSessions', filter),
     ])
+    reply.header('x-total-count', total)
     return { sessions, total, limit, offset }
   },
 
@@ -63,7 +64,7 @@ export const sessionsHandlers: Handlers<
     return { id: session.id, status: 'archived' }
   },
 
-  listMessages({ params, query }, { store }) {
+  listMessages({ params, query, reply }, { store }) {
     const { limit, offset, before } = query
     const messages = newestMessages(store.read, params.id, { limit, offset, before })
     const total = countMessages(store.read, params.id)
@@ -71,6 +72,7 @@ export const sessionsHandlers: Handlers<
     const has_more =
       oldest !== undefined &&
       newestMessages(store.read, params.id, { limit: 1, offset: 0, before: oldest.id }).length > 0
+    reply.header('x-total-count', total)
     return { messages, has_more, total, limit, offset }
   },
 

@@ -11,12 +11,13 @@ export const statsHandlers: RealHandlers<
   typeof statsRoutes,
   Pick<Context, 'store' | 'inferenceView' | 'rateLimits'>
 > = {
-  async listCosts({ query }, { store }) {
+  async listCosts({ query, reply }, { store }) {
     const { limit, offset, hours } = query
     const since = query.since ?? (hours > 0 ? timestamp(Date.now() - hours * hourMs) : null)
     const costs = listCosts(store.read, { since, limit, offset })
     const summary = await store.pool.run('costSummary', { since })
     const window_hours = since === null ? null : (Date.now() - Date.parse(since)) / hourMs
+    reply.header('x-total-count', summary.requests)
     return { costs, summary: { ...summary, window_hours }, total: summary.requests, limit, offset }
   },
 
