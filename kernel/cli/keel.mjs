@@ -1,6 +1,4 @@
 #!/usr/bin/env node
-import { fileURLToPath } from 'node:url'
-
 // Plain JavaScript that old versions of Node can read too: it says what is missing before anything needs it.
 const oldest = 24
 
@@ -10,8 +8,8 @@ if (Number(process.versions.node.split('.')[0]) < oldest) {
   )
   process.exitCode = 1
 } else {
-  import('node:module')
-    .then((module) => {
+  Promise.all([import('node:module'), import('node:url')])
+    .then(([module, { fileURLToPath }]) => {
       // In the install's own folder, where nobody else can put code; services inherit it.
       process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url))
       module.enableCompileCache(process.env.NODE_COMPILE_CACHE)
