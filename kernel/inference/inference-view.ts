@@ -24,7 +24,7 @@ export function openInferenceView(
 
   // Who asks seldom would otherwise be shown how things stood when last asked.
   const stop = bus.subscribe(({ type }) => {
-    if (type === 'breaker_changed') refresh().catch(() => {})
+    if (type === 'breaker_changed' || type === 'config_updated') refresh().catch(() => {})
   })
 
   return {

@@ -64,3 +64,11 @@ test('a breaker that changes is seen without anybody asking, until the view is c
   view.close()
   expect(listeners.size).toBe(0)
 })
+
+test('new settings are seen as soon as they are announced', async () => {
+  const { view, announce } = scriptedView()
+  await view.refresh()
+  announce('config_updated')
+  await settled()
+  expect(view.latest()?.current_model).toBe('mock/2')
+})
