@@ -70,7 +70,7 @@ export class ChildProcess {
     const flags = [`--max-old-space-size=${Math.round(spec.memoryBytes / mebibyte)}`, ...spec.nodeFlags]
     this.#process = spawn(process.execPath, [...flags, entry, mark], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-      env: childEnv(spec.env, runDir),
+      env: childEnv(spec.env),
     })
     this.pid = this.#process.pid ?? 0
     const { stdout, stderr, stdio } = this.#process

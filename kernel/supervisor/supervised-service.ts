@@ -119,7 +119,8 @@ export class SupervisedService {
     if (isClosing) throw new RuntimeError('unavailable', 'Keel is stopping')
     if (state === 'down') throw this.#unavailable()
     if (state === 'stopped') this.start()
-    const patienceMs = generation === 0 ? this.spec.firstReadyMs : this.spec.queue.waitMs
+    const { firstReadyMs, queue } = this.spec
+    const patienceMs = generation === 0 ? Math.max(firstReadyMs, queue.waitMs) : queue.waitMs
     await this.#waiting.wait(Math.min(deadline - performance.now(), patienceMs), signal)
     const next = this.#succession.incumbent
     if (!next) throw this.#unavailable()

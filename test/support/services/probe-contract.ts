@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ErrorKind } from '#sdk/errors.ts'
-import { method, service } from '#sdk/service.ts'
+import { method, type ServiceContract, service } from '#sdk/service.ts'
 
 const nothing = z.object({})
 const timeoutMs = 10_000
@@ -60,3 +60,8 @@ export const probeKernel = service('kernel', {
   note: method({ params: z.object({ text: z.string() }), result: z.string(), timeoutMs, retry: 'never' }),
   breakDown: method({ params: nothing, result: z.null(), timeoutMs, retry: 'never' }),
 })
+
+/** The same service under another name. */
+export function renamed(name: string): ServiceContract<(typeof probe)['methods']> {
+  return { ...probe, name }
+}

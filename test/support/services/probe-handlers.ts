@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RuntimeError } from '#sdk/errors.ts'
-import type { Client, ServiceHandlers } from '#sdk/service.ts'
+import type { Client, ServiceContract, ServiceHandlers } from '#sdk/service.ts'
 import type { probe, probeKernel } from './probe-contract.ts'
 
 const held: Buffer[] = []
@@ -9,7 +9,7 @@ const held: Buffer[] = []
 export function probeHandlers(
   kernel: Client<typeof probeKernel>,
   wire: (text: string) => void,
-): ServiceHandlers<typeof probe> {
+): ServiceHandlers<ServiceContract<(typeof probe)['methods']>> {
   let emitted = 0
   return {
     echo: ({ value }) => value,
