@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import { eventually } from '../support/daemon.ts'
 import { superviseProbe } from '../support/services/supervised.ts'
