@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import { RuntimeError } from '#sdk/errors.ts'
 import { canonicalIp } from './client-ip.ts'
 
@@ -97,8 +97,15 @@ export class OriginPolicy {
     if (!/^https?:\/\/[^/]+$/.test(given)) return false
     const host = given.slice(given.indexOf('//') + 2)
     // The host was served, so a page from the same one is Keel's own.
-    return host === request.headers.host?.toLowerCase() || this.#isServedHost(host, request)
+    if (host === request.headers.host?.toLowerCase()) return true
+    // Another port of this machine is another program's page, also where the bind address is one of the names.
+    return this.#isServedHost(host, request) && !isOtherPort(host, this.#settings.port())
   }
+}
+
+function isOtherPort(host: string, port: number): boolean {
+  const { hostname, port: given } = new URL(`http://${host}`)
+  return isIP(hostname.replace(/^\[|\]$/g, '')) !== 0 && Number(given || 80) !== port
 }
 
 /** An address or name as it stands in a Host header. */
