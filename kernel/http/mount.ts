@@ -43,6 +43,9 @@ interface MountedRoute<C> {
   isCounted: boolean
 }
 
+/** A request whose path was taken apart, where there was something to take apart. */
+type RoutedRequest = IncomingMessage & { params?: Record<string, string> }
+
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
 
 /**
@@ -59,21 +62,24 @@ export function mount<T extends Record<string, RouteTable>, C>(
   { context, gate, log, pending = new Set(), unlimited = new Set(), publicFile }: MountOptions<C>,
 ): RequestListener {
   const router = Router({ caseSensitive: true, strict: true })
+  /** Most calls go to paths without parameters: those are found without asking one route after the other. */
+  const literal = new Map<string, RequestListener>()
   const routes = mountedRoutes(areas, pending, unlimited)
 
   for (const mounted of routes) {
     const { route } = mounted
     const style = route.options.errors ?? errorStyleOfPath(route.path)
-    const serve = (request: Request, response: Response) => {
+    const serve = (request: RoutedRequest, response: ServerResponse) => {
       const reply = new Reply(response)
       answerRoute(mounted, request, response, reply).catch((thrown: unknown) =>
         sendProblem(request, response, thrown, { style, log, stream: reply.stream }),
       )
     }
     router[lowerMethods[route.method]](route.path, serve)
+    if (!route.path.includes(':')) literal.set(`${route.method} ${route.path}`, serve)
   }
 
-  async function answerRoute(mounted: MountedRoute<C>, request: Request, response: Response, reply: Reply) {
+  async function answerRoute(mounted: MountedRoute<C>, request: RoutedRequest, response: ServerResponse, reply: Reply) {
     const { route, handler, isCounted } = mounted
     const { options } = route
     const caller = gate.admit(request, { isPublic: options.auth === 'public', isCounted })
@@ -82,7 +88,7 @@ export function mount<T extends Record<string, RouteTable>, C>(
     const body = await routeBody(request, options)
     const hangUp = new AbortController()
     response.once('close', () => response.writableFinished || hangUp.abort(new RuntimeError('cancelled')))
-    const { params, headers } = request
+    const { params = {}, headers } = request
     const answer = await handler({ params, query, body, caller, signal: hangUp.signal, headers, reply }, context)
     if (answer === answered || response.writableEnded) return
     if (reply.stream) reply.stream.end()
@@ -118,8 +124,11 @@ export function mount<T extends Record<string, RouteTable>, C>(
     refuse(request, response, () => thrown),
   )
   const plain: PlainRouter = { serve: router }
-  return (request, response) =>
-    plain.serve(request, response, (thrown) => sendProblem(request, response, thrown, { style: 'standard', log }))
+  return (request, response) => {
+    const serve = literal.get(`${request.method} ${pathOf(request)}`)
+    if (serve) serve(request, response)
+    else plain.serve(request, response, (thrown) => sendProblem(request, response, thrown, { style: 'standard', log }))
+  }
 }
 
 function unknownPath(path: string): RuntimeError {
@@ -164,8 +173,8 @@ function pathPatterns(routes: readonly { route: Route }[]): { method: HttpMethod
   })
 }
 
-function queryOf(request: Request): unknown {
-  const url = request.url
+function queryOf(request: IncomingMessage): unknown {
+  const url = request.url ?? ''
   const start = url.indexOf('?')
   return start < 0 ? {} : parseQuery(url.slice(start + 1), '&', '=', { maxKeys: maxQueryKeys })
 }
