@@ -1,34 +1,28 @@
+import type { Anthropic } from '@anthropic-ai/sdk'
 import { z } from 'zod'
 import type { FinishReason } from '#sdk/messages.ts'
 import { anthropicBody } from './anthropic-request.ts'
 import { endpoint } from './endpoint.ts'
 import { type ProviderCall, parseUpstream, type UpstreamDelta } from './provider-call.ts'
-import { callSdk, type ProviderSdk, sdkFetch, sdkProvider, sdkTimeoutMs } from './sdk-transport.ts'
+import { callProvider, type StreamReader, sdkProvider } from './sdk-provider.ts'
 
-async function* answer(sdk: ProviderSdk, call: ProviderCall): AsyncGenerator<UpstreamDelta> {
+/** What the SDK's reader looks at for whether it may write to the console. */
+const quiet = { logLevel: 'off' } as Anthropic
+
+async function* answer(read: StreamReader, call: ProviderCall): AsyncGenerator<UpstreamDelta> {
   const target = endpoint(call.settings, call.settings.chat_path ?? '/v1/messages')
-  for await (const { whole, value } of callSdk(sdk, target, anthropicBody(call), call)) {
+  for await (const { whole, value } of callProvider(read, target, anthropicBody(call), call)) {
     yield* whole ? readMessage(parseUpstream(message, value)) : readEvent(parseUpstream(streamEvent, value))
   }
 }
 
-async function loadSdk(): Promise<ProviderSdk> {
-  const [{ Anthropic }, { Stream }] = await Promise.all([
-    import('@anthropic-ai/sdk'),
-    import('@anthropic-ai/sdk/streaming'),
-  ])
-  const client = new Anthropic({
-    apiKey: 'unused',
-    fetch: sdkFetch,
-    maxRetries: 0,
-    timeout: sdkTimeoutMs,
-    logLevel: 'off',
-  })
-  return { client, events: (response, aborted) => Stream.fromSSEResponse(response, aborted, client) }
+async function loadReader(): Promise<StreamReader> {
+  const { Stream } = await import('@anthropic-ai/sdk/streaming')
+  return (response, aborted) => Stream.fromSSEResponse(response, aborted, quiet)
 }
 
 /** Anthropic's messages. */
-export const anthropicProvider = sdkProvider(loadSdk, answer)
+export const anthropicProvider = sdkProvider(loadReader, answer)
 
 const usage = z
   .object({

@@ -1,34 +1,31 @@
+import type { OpenAI } from 'openai'
 import { z } from 'zod'
 import { type FinishReason, type ModelMessage, textOf } from '#sdk/messages.ts'
 import { endpoint } from './endpoint.ts'
 import { type ProviderCall, parseUpstream, type UpstreamDelta } from './provider-call.ts'
-import { callSdk, type ProviderSdk, sdkFetch, sdkProvider, sdkTimeoutMs } from './sdk-transport.ts'
+import { callProvider, type StreamReader, sdkProvider } from './sdk-provider.ts'
 
 /** Models that refuse `max_tokens` and want it under its newer name. */
 const newerLimitName = /^(.*\/)?(o\d|gpt-5)/
 
-async function* answer(sdk: ProviderSdk, call: ProviderCall): AsyncGenerator<UpstreamDelta> {
+/** What the SDK's reader looks at for whether it may write to the console. */
+const quiet = { logLevel: 'off' } as OpenAI
+
+async function* answer(read: StreamReader, call: ProviderCall): AsyncGenerator<UpstreamDelta> {
   const { settings } = call
   const target = endpoint(settings, settings.chat_path ?? '/v1/chat/completions')
-  for await (const { whole, value } of callSdk(sdk, target, requestBody(call), call)) {
+  for await (const { whole, value } of callProvider(read, target, requestBody(call), call)) {
     yield* whole ? readWhole(parseUpstream(completion, value)) : readChunk(parseUpstream(chunk, value))
   }
 }
 
-async function loadSdk(): Promise<ProviderSdk> {
-  const [{ OpenAI }, { Stream }] = await Promise.all([import('openai'), import('openai/streaming')])
-  const client = new OpenAI({
-    apiKey: 'unused',
-    fetch: sdkFetch,
-    maxRetries: 0,
-    timeout: sdkTimeoutMs,
-    logLevel: 'off',
-  })
-  return { client, events: (response, aborted) => Stream.fromSSEResponse(response, aborted, client) }
+async function loadReader(): Promise<StreamReader> {
+  const { Stream } = await import('openai/streaming')
+  return (response, aborted) => Stream.fromSSEResponse(response, aborted, quiet)
 }
 
 /** OpenAI's chat completions, which Ollama, vLLM, llama.cpp, OpenRouter and many others speak as well. */
-export const openaiProvider = sdkProvider(loadSdk, answer)
+export const openaiProvider = sdkProvider(loadReader, answer)
 
 function requestBody({ model, request }: ProviderCall): Record<string, unknown> {
   const { tools, tool_choice: choice, max_tokens: maxTokens } = request
