@@ -40,9 +40,10 @@ export class IncomingCall implements CallContext {
   }
 
   readonly emit = async (chunk: unknown): Promise<void> => {
-    const { signal } = this
-    signal.throwIfAborted()
+    if (this.#ended) throw this.#ended
     if (!this.#credit) return
+    // From here the deadline holds, whether the handler has asked for the signal or not.
+    const { signal } = this
     await this.#credit.take()
     signal.throwIfAborted()
     await this.#sendChunk(chunk)

@@ -28,9 +28,9 @@ export interface CallInput {
  */
 export async function callModels(router: Router, input: CallInput): Promise<InferenceResult> {
   const { max_total_inference_seconds: totalSeconds } = input.settings.routing
-  const tooLate = timeoutFailure('max_total_inference_seconds', totalSeconds)
+  const tooLate = () => timeoutFailure('max_total_inference_seconds', totalSeconds)
   const deadline = new AbortController()
-  const timer = setTimeout(() => deadline.abort(tooLate), totalSeconds * 1000)
+  const timer = setTimeout(() => deadline.abort(tooLate()), totalSeconds * 1000)
   const startedAt = router.now()
   let selectedModel: string | undefined
   try {
@@ -48,7 +48,7 @@ export async function callModels(router: Router, input: CallInput): Promise<Infe
       )
       if (answered) return toResult(answered, selectedModel, failures, router.now() - startedAt)
       if (firstFailure) throw upstreamError(firstFailure, failures, false)
-      if (deadline.signal.aborted) throw upstreamError(tooLate, failures, false)
+      if (deadline.signal.aborted) throw upstreamError(tooLate(), failures, false)
       // Others took every place between the choice and the call, so the choice is made anew.
     }
   } finally {

@@ -31,7 +31,7 @@ export function completer(router: Router, cache: ResponseCache, currentSettings:
     const isShared = !request.stream && (scope !== null || request.purpose === 'proxy')
     if (scope === null && !isShared) return answer(asker)
 
-    const key = cacheKey(scope, request)
+    const key = scope === null ? wordsOf(request) : cacheKey(scope, request)
     const similarity = scope === null ? undefined : await likeness(request, settings, asker.signal)
     const hit = scope === null ? undefined : findHit(key, similarity)
     if (hit) return replay(hit, { request, pinned, settings, asker, startedAt })
@@ -104,6 +104,11 @@ export function completer(router: Router, cache: ResponseCache, currentSettings:
       failures: [],
     }
   }
+}
+
+/** All that decides an answer, as it was asked: what differs in no more than the order of its keys is asked twice. */
+function wordsOf({ request_id: _request, turn_id: _turn, ...rest }: InferenceRequest): string {
+  return JSON.stringify(rest)
 }
 
 function* replayChunks({ text, reasoning }: InferenceResult): Generator<InferenceChunk> {

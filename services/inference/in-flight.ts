@@ -6,6 +6,7 @@ export interface Asker {
 }
 
 interface Flight {
+  hasLanded: boolean
   answer: Promise<InferenceResult>
   abort: AbortController
   askers: Set<Asker>
@@ -52,15 +53,19 @@ export class InFlight {
     }
     // The work begins a moment later, when its first asker has taken his seat.
     const answer = Promise.resolve().then(() => work({ signal: abort.signal, emit }))
-    const flight: Flight = { answer, abort, askers: new Set(), chunks: [] }
+    const flight: Flight = { hasLanded: false, answer, abort, askers: new Set(), chunks: [] }
     this.#flights.set(key, flight)
-    flight.answer.catch(() => {}).finally(() => this.#forget(key, flight))
+    const land = () => {
+      flight.hasLanded = true
+      this.#forget(key, flight)
+    }
+    flight.answer.then(land, land)
     return flight
   }
 
   #leave(key: string, flight: Flight, asker: Asker) {
     flight.askers.delete(asker)
-    if (flight.askers.size > 0) return
+    if (flight.hasLanded || flight.askers.size > 0) return
     this.#forget(key, flight)
     flight.abort.abort(asker.signal.reason)
   }
