@@ -6,6 +6,7 @@ import type { EventBus } from './events/bus.ts'
 import type { Home } from './home.ts'
 import type { RateLimits } from './http/rate-limits.ts'
 import type { Tickets } from './http/tickets.ts'
+import type { CostLedger } from './inference/cost-ledger.ts'
 import type { InferenceView } from './inference/inference-view.ts'
 import type { ModelOverride } from './inference/model-override.ts'
 import type { LogFeed } from './logs/logger.ts'
@@ -24,6 +25,7 @@ export interface Context {
   home: Home
   config: LiveConfig
   store: Store
+  costs: CostLedger
   bus: EventBus
   log: Logger
   logFeed: LogFeed

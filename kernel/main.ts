@@ -20,6 +20,7 @@ import { RateLimits } from './http/rate-limits.ts'
 import { createHttpServer } from './http/server.ts'
 import { Tickets } from './http/tickets.ts'
 import { createEventSockets } from './http/websocket.ts'
+import { CostLedger } from './inference/cost-ledger.ts'
 import { inferenceTerms } from './inference/inference-terms.ts'
 import { openInferenceView } from './inference/inference-view.ts'
 import { openModelOverride } from './inference/model-override.ts'
@@ -92,6 +93,8 @@ export async function startKernel({
     const bus = createEventBus<typeof events>({ db: store.write, log })
     undo.push(() => bus.close())
 
+    const costs = new CostLedger(store.write, log)
+
     const providerKeys = openProviderKeys(secrets, env, (err) => log.error({ err }, 'a stored key can not be read'))
     const settings = () => inferenceSettingsOf(config.current(), providerKeys, modelOverride.current())
     const modelOverride = openModelOverride(store, async () => void (await inference.configure(settings())))
@@ -99,7 +102,7 @@ export async function startKernel({
 
     const supervisor = startSupervisor({
       specs: serviceSpecs({
-        inference: inferenceTerms({ store, bus, settings }),
+        inference: inferenceTerms({ store, costs, bus, settings }),
         agent: {
           saveContext: (params) => contextStep(params, store),
           infer: (params, call) => inferStep(params, call, { store, bus, inference }),
@@ -156,6 +159,7 @@ export async function startKernel({
       home,
       config,
       store,
+      costs,
       bus,
       log,
       logFeed: feed,
@@ -225,6 +229,7 @@ export async function startKernel({
       await sockets.close()
       await serverClosed
       await supervisor.close(stopMs.services)
+      costs.flush()
       bus.close()
       await store.close()
       log.info('Keel has stopped')

@@ -17,6 +17,8 @@ export interface Method<
   readonly retry: 'safe' | 'never'
   /** Chunks that may reach the caller twice: after these alone, a `safe` call is still sent again. */
   repeatable?(chunk: z.output<C>): boolean
+  /** Nothing comes back and nobody waits. What a caller sends afterwards arrives afterwards. */
+  readonly oneWay?: true
 }
 
 export interface ServiceContract<M extends Record<string, Method> = Record<string, Method>> {
@@ -28,6 +30,11 @@ export function method<P extends z.ZodType, R extends z.ZodType, C extends z.Zod
   declared: Method<P, R, C>,
 ): Method<P, R, C> {
   return declared
+}
+
+/** What one side tells the other without waiting: a failure is the teller's no more, and is logged where it happens. */
+export function notice<P extends z.ZodType>(params: P): Method<P, z.ZodNull, z.ZodNever> {
+  return { params, result: z.null(), timeoutMs: 0, retry: 'never', oneWay: true }
 }
 
 export function service<const N extends string, M extends Record<string, Method>>(name: N, methods: M) {
@@ -79,6 +86,7 @@ export function fingerprint(...contracts: ServiceContract[]): string {
         JSON.stringify([
           key,
           declared.retry,
+          declared.oneWay,
           schemaText(declared.params),
           schemaText(declared.result),
           declared.chunk && schemaText(declared.chunk),

@@ -9,9 +9,10 @@ const hourMs = 3_600_000
 export const statsHandlers: RealHandlers<
   'stats',
   typeof statsRoutes,
-  Pick<Context, 'store' | 'inferenceView' | 'rateLimits'>
+  Pick<Context, 'store' | 'costs' | 'inferenceView' | 'rateLimits'>
 > = {
-  async listCosts({ query, reply }, { store }) {
+  async listCosts({ query, reply }, { store, costs: ledger }) {
+    ledger.flush()
     const { limit, offset, hours } = query
     const since = query.since ?? (hours > 0 ? timestamp(Date.now() - hours * hourMs) : null)
     const costs = listCosts(store.read, { since, limit, offset })

@@ -1,10 +1,11 @@
 import type { EventBus } from '#kernel/events/bus.ts'
-import { recentQuality, recordCost } from '#kernel/store/costs.ts'
+import { recentQuality } from '#kernel/store/costs.ts'
 import { listBreakers, listCacheEntries, saveBreaker, saveCacheEntry } from '#kernel/store/inference-state.ts'
 import type { Store } from '#kernel/store/store.ts'
 import type { ServiceHandlers } from '#sdk/service.ts'
 import type { InferenceSettings } from '#sdk/services/inference.ts'
 import type { kernelForInference } from '#sdk/services/kernel.ts'
+import type { CostLedger } from './cost-ledger.ts'
 
 /** How many quality scores of each model the router begins with. */
 const observationsPerModel = 100
@@ -14,10 +15,12 @@ const warmCacheEntries = 500
 /** What the inference service may ask of the kernel. */
 export function inferenceTerms({
   store,
+  costs,
   bus,
   settings,
 }: {
   store: Store
+  costs: CostLedger
   bus: EventBus
   settings: () => InferenceSettings
 }): ServiceHandlers<typeof kernelForInference> {
@@ -29,7 +32,7 @@ export function inferenceTerms({
       cache: listCacheEntries(store.read, warmCacheEntries),
     }),
     recordCost(cost) {
-      recordCost(store.write, cost)
+      costs.record(cost)
       return null
     },
     saveBreaker({ breaker, from, reason }) {

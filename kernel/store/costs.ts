@@ -1,11 +1,10 @@
-import { timestamp } from '#sdk/ids.ts'
 import type { CostRecord } from '#sdk/services/kernel.ts'
 import { type ReadableDb, sql, type WritableDb } from './database.ts'
 
 export type CostRow = CostRecord & { created_at: string }
 
 /** Recording the same call twice leaves one row. */
-export function recordCost(db: WritableDb, cost: CostRecord): void {
+export function recordCost(db: WritableDb, cost: CostRow): void {
   sql(
     db,
     `INSERT OR IGNORE INTO inference_costs
@@ -17,7 +16,6 @@ export function recordCost(db: WritableDb, cost: CostRecord): void {
     cached: Number(cost.cached),
     escalation: Number(cost.escalation),
     estimated: Number(cost.estimated),
-    created_at: timestamp(),
   })
 }
 

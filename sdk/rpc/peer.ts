@@ -29,6 +29,9 @@ export interface PeerOptions {
   maxFrameBytes?: number
 }
 
+/** What the handler of a notice is told: nobody waits for it, so nobody ends it. */
+const untilDone: CallContext = { signal: new AbortController().signal, emit: async () => {} }
+
 type Handler = (params: unknown, context: CallContext) => unknown
 
 /** One end of a channel: serves contracts to the other end and calls those the other end serves. */
@@ -87,6 +90,10 @@ export class Peer {
     for (const [key, declared] of Object.entries(contract.methods)) {
       const handler = handlers[key] as Handler
       const name = `${contract.name}.${key}`
+      if (declared.oneWay) {
+        this.#notices.set(name, (params) => void this.#take(name, params, declared, handler))
+        continue
+      }
       this.#server.addMethodAdvanced(name, (request) => this.#answer(name, request, declared, handler))
     }
   }
@@ -94,6 +101,7 @@ export class Peer {
   connect<S extends ServiceContract>(contract: S): Client<S> {
     const entries = Object.entries(contract.methods).map(([key, declared]) => {
       const name = `${contract.name}.${key}`
+      if (declared.oneWay) return [key, async (params: NoticeParams) => this.#tell(name, params)]
       return [key, (params: unknown, options?: CallOptions) => this.#countedCall(name, declared, params, options)]
     })
     return Object.fromEntries(entries) as Client<S>
@@ -160,6 +168,21 @@ export class Peer {
     } finally {
       call.settle()
       this.#incoming.delete(id)
+    }
+  }
+
+  #tell(name: string, params: NoticeParams): null {
+    if (this.#closed) throw this.#closed
+    this.notify(name, params)
+    return null
+  }
+
+  async #take(name: string, given: NoticeParams, declared: Method, handler: Handler): Promise<void> {
+    try {
+      const params = declared.params.parse(given)
+      await handler(params, untilDone)
+    } catch (thrown) {
+      this.#onHandlerFailure(name, thrown)
     }
   }
 

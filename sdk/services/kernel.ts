@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { toolCall } from '../messages.ts'
-import { method, service } from '../service.ts'
+import { method, notice, service } from '../service.ts'
 import { contextPlan, toolOutcome } from './agent.ts'
 import { inferenceChunk, inferenceRequest, inferenceResult, inferenceSettings, savedBreaker } from './inference.ts'
 import { toolSettings } from './tools.ts'
@@ -80,7 +80,8 @@ export const kernelForInference = service('kernel', {
     timeoutMs: 10_000,
     retry: 'never',
   }),
-  recordCost: method({ params: costRecord, result: z.null(), timeoutMs: 10_000, retry: 'never' }),
+  /** Sent before the answer it belongs to. */
+  recordCost: notice(costRecord),
   /** Keeps the breaker and announces the change. */
   saveBreaker: method({
     params: z.object({ breaker: savedBreaker, from: z.string(), reason: z.string() }),

@@ -20,7 +20,7 @@ export interface CostEntry {
 
 export type CostLedger = (entry: CostEntry) => void
 
-/** Has each call written down, without making its asker wait. */
+/** Has each call written down, before its answer leaves and without making its asker wait. */
 export function costLedger(kernel: Pick<Client<typeof kernelForInference>, 'recordCost'>, log: Logger): CostLedger {
   return ({ request, model, usage, cost, latencyMs, qualityScore, escalation, tokensSaved }) => {
     const isCached = tokensSaved !== null
