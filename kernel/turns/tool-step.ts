@@ -116,7 +116,8 @@ async function judgeAndRun(
       return await tools.run({ name: call.name, input }, { signal, timeoutMs: tool.timeoutMs })
     } catch (thrown) {
       const error = toRuntimeError(thrown)
-      if (error.kind === 'cancelled') throw error
+      // Whoever asked is gone or waits no longer, and how the tool ends is not known: that is for the next attempt to say.
+      if (signal.aborted || error.kind === 'cancelled') throw error
       if (isErrorOf(error, 'unavailable') || (isErrorOf(error, 'outcome_unknown') && tool.idempotent)) {
         if (run < maxReruns) continue
       }
