@@ -121,6 +121,10 @@ export function toUpstreamFailure(thrown: unknown): UpstreamFailure {
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
     return new UpstreamFailure('timeout', code, {}, { cause: thrown })
   }
+  // What the parser of HTTP refuses it would refuse again.
+  if (code === 'UND_ERR_HEADERS_OVERFLOW' || (thrown instanceof Error && thrown.name === 'HTTPParserError')) {
+    return new UpstreamFailure('invalid_answer', String(thrown), {}, { cause: thrown })
+  }
   return new UpstreamFailure('reset', code ?? String(thrown), {}, { cause: thrown })
 }
 

@@ -39,6 +39,7 @@ export async function* callProvider(
   }
   try {
     for await (const value of read(asResponse(answer), new AbortController())) {
+      answer.body.eventRead()
       refuseErrorObject(value)
       yield { whole: false, value }
     }

@@ -7,7 +7,9 @@ import type { Endpoint } from './endpoint.ts'
 const maxAnswerBytes = 16 * 1024 * 1024
 /** The most that is read of an error's body, in bytes. */
 const maxErrorBytes = 64 * 1024
-/** The longest line of a stream, in bytes. */
+/** How long an error's body may take: its status says enough. */
+const errorBodyTimeoutMs = 1_000
+/** The most that a stream may send without an event, in bytes. */
 const maxEventBytes = 4 * 1024 * 1024
 /** What OpenAI's protocol sends after the last event. */
 const endOfStream = '[DONE]'
@@ -50,6 +52,8 @@ export interface TransportWatch {
 
 /** The bytes of an answer, bounded, read once: piece by piece or whole. */
 export interface UpstreamBody extends AsyncIterable<Uint8Array> {
+  /** An event has come out of the pieces: the bound on its size counts anew. */
+  eventRead(): void
   json(): Promise<unknown>
 }
 
@@ -84,11 +88,23 @@ export async function openUpstream(
   body.on('error', () => {})
   if (status < 200 || status >= 300) throw failureOfStatus(status, errorWords(await readError(body)), headers)
   watch.onAccepted?.()
+  const encoding = headers['content-encoding'] ?? 'identity'
+  if (encoding !== 'identity') {
+    body.destroy()
+    throw new UpstreamFailure('invalid_answer', `The answer is compressed, though nobody asked for it: ${encoding}`)
+  }
+  const pending = { bytes: 0 }
   return {
     status,
     headers,
     streams: String(headers['content-type'] ?? '').includes('text/event-stream'),
-    body: { json: () => readJson(body, watch), [Symbol.asyncIterator]: () => readPieces(body, watch) },
+    body: {
+      json: () => readJson(body, watch),
+      eventRead: () => {
+        pending.bytes = 0
+      },
+      [Symbol.asyncIterator]: () => readPieces(body, watch, pending),
+    },
   }
 }
 
@@ -105,15 +121,17 @@ async function readJson(body: Dispatcher.ResponseData['body'], watch: TransportW
   return parseJson(text)
 }
 
-async function* readPieces(body: Dispatcher.ResponseData['body'], watch: TransportWatch): AsyncGenerator<Buffer> {
-  let sinceNewline = 0
+async function* readPieces(
+  body: Dispatcher.ResponseData['body'],
+  watch: TransportWatch,
+  pending: { bytes: number },
+): AsyncGenerator<Buffer> {
   let ended = false
   try {
     for await (const part of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       watch.onBytes?.()
-      const newline = part.lastIndexOf(0x0a)
-      sinceNewline = newline < 0 ? sinceNewline + part.length : part.length - newline
-      if (sinceNewline > maxEventBytes)
+      pending.bytes += part.length
+      if (pending.bytes > maxEventBytes)
         throw new UpstreamFailure('too_large', `An event is over ${maxEventBytes} bytes`)
       ended = part.includes(endOfStream)
       yield part
@@ -136,18 +154,27 @@ export async function* readEvents(body: UpstreamBody): AsyncGenerator<UpstreamEv
     ready = []
     for (const event of events) {
       if (event.data === endOfStream) return
+      body.eventRead()
       yield event
     }
   }
 }
 
+/** As much of an error's body as comes in time; one that breaks off must not hide the status. */
 async function readError(body: Dispatcher.ResponseData['body']): Promise<string> {
   const parts: Buffer[] = []
   let size = 0
-  for await (const part of body) {
-    parts.push(part)
-    size += part.length
-    if (size >= maxErrorBytes) break
+  const timer = setTimeout(() => body.destroy(), errorBodyTimeoutMs)
+  try {
+    for await (const part of body) {
+      parts.push(part)
+      size += part.length
+      if (size >= maxErrorBytes) break
+    }
+  } catch {
+    body.destroy()
+  } finally {
+    clearTimeout(timer)
   }
   return Buffer.concat(parts).subarray(0, maxErrorBytes).toString()
 }
