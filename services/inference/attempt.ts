@@ -24,6 +24,8 @@ export interface AttemptInput {
   emit: ((chunk: InferenceChunk) => Promise<void>) | undefined
 }
 
+type RoutingSettings = InferenceSettings['routing']
+
 export interface AttemptResult {
   answer: Answer
   cost: number
@@ -52,7 +54,7 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
   const settle = router.capacity.reserve(provider.name, expected)
   const startedAt = router.now()
   const collector = answerCollector(request)
-  const watch = callWatch(signal, untilFirstDelta, settings.routing.per_provider_timeout_seconds)
+  const watch = callWatch(signal, untilFirstDelta, settings.routing)
   const price = priceOf(model, provider, settings.model_overrides)
 
   function record(usage: Answer['usage'], qualityScore: number | null): number {
@@ -110,9 +112,17 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
   }
 }
 
-/** Ends a call when its caller goes away, when it says nothing for too long, or when the time for an answer is over. */
-function callWatch(caller: AbortSignal, untilFirstDelta: AbortSignal, silenceSeconds: number) {
+/**
+ * Ends a call when its caller goes away, when it says nothing for too long, or when the time for an answer is over. Once
+ * the answer has begun, that time counts anew with each delta: signs of life alone do not hold a caller for ever.
+ */
+function callWatch(
+  caller: AbortSignal,
+  untilFirstDelta: AbortSignal,
+  { per_provider_timeout_seconds: silenceSeconds, max_total_inference_seconds: totalSeconds }: RoutingSettings,
+) {
   const abort = new AbortController()
+  let lastDeltaAt: number | undefined
   let isPaused = false
   let wasAccepted = false
   const timer = setTimeout(() => {
@@ -136,6 +146,8 @@ function callWatch(caller: AbortSignal, untilFirstDelta: AbortSignal, silenceSec
     },
     bytes() {
       timer.refresh()
+      if (lastDeltaAt !== undefined && performance.now() - lastDeltaAt > totalSeconds * 1000)
+        abort.abort(timeoutFailure('max_total_inference_seconds', totalSeconds))
     },
     answering() {
       untilFirstDelta.removeEventListener('abort', onDeadline)
@@ -145,6 +157,7 @@ function callWatch(caller: AbortSignal, untilFirstDelta: AbortSignal, silenceSec
       isPaused = true
       await work
       isPaused = false
+      lastDeltaAt = performance.now()
       timer.refresh()
     },
     close() {

@@ -24,13 +24,23 @@ export interface CallInput {
 
 /**
  * Chooses a model and has it answer; when it fails before its first delta, tries it again where that may help and then
- * the next one. The time for all of that is bounded; an answer that has begun is bounded by its silences alone.
+ * the next one. The time for all of that is bounded, and its last part is kept for the next model, so that one which
+ * only seems to be at work does not use it up; an answer that has begun is bounded by its silences alone.
  */
 export async function callModels(router: Router, input: CallInput): Promise<InferenceResult> {
-  const { max_total_inference_seconds: totalSeconds } = input.settings.routing
+  const { max_total_inference_seconds: totalSeconds, per_provider_timeout_seconds: eachSeconds } =
+    input.settings.routing
   const tooLate = () => timeoutFailure('max_total_inference_seconds', totalSeconds)
+  const keptMs = Math.min(eachSeconds, totalSeconds / 2) * 1000
+  const handOver = new AbortController()
   const deadline = new AbortController()
-  const timer = setTimeout(() => deadline.abort(tooLate()), totalSeconds * 1000)
+  let timer = setTimeout(
+    () => {
+      handOver.abort(tooLate())
+      timer = setTimeout(() => deadline.abort(tooLate()), keptMs)
+    },
+    totalSeconds * 1000 - keptMs,
+  )
   const startedAt = router.now()
   let selectedModel: string | undefined
   try {
@@ -39,13 +49,10 @@ export async function callModels(router: Router, input: CallInput): Promise<Infe
       if (selectedModel === undefined) await input.emit({ type: 'selected', selection: usable.selection })
       if (usable.refusal) throw usable.refusal
       selectedModel ??= usable.selection.selected_model
-      const { answered, failures, firstFailure } = await tryInOrder(
-        router,
-        input,
-        usable,
-        selectedModel,
-        deadline.signal,
-      )
+      const { answered, failures, firstFailure } = await tryInOrder(router, input, usable, selectedModel, {
+        handOver: handOver.signal,
+        deadline: deadline.signal,
+      })
       if (answered) return toResult(answered, selectedModel, failures, router.now() - startedAt)
       if (firstFailure) throw upstreamError(firstFailure, failures, false)
       if (deadline.signal.aborted) throw upstreamError(tooLate(), failures, false)
@@ -68,7 +75,7 @@ async function tryInOrder(
   { request, settings, signal, emit }: CallInput,
   { order, isRisk }: UsableModels,
   selectedModel: string,
-  deadline: AbortSignal,
+  { handOver, deadline }: { handOver: AbortSignal; deadline: AbortSignal },
 ): Promise<Outcome> {
   const maxAttempts = Math.max(1, settings.routing.max_fallback_attempts)
   const outcome: Outcome = { failures: [] }
@@ -80,7 +87,8 @@ async function tryInOrder(
     if (isFirst && model !== selectedModel) await emit({ type: 'shifted', model })
     await emit(chunk)
   }
-  for (const model of request.fallback ? order : order.slice(0, 1)) {
+  const models = request.fallback ? order : order.slice(0, 1)
+  for (const model of models) {
     const provider = providerOf(settings, model)
     if (!provider || deadline.aborted || attempts >= maxAttempts) break
     const attempt: AttemptInput = {
@@ -91,7 +99,7 @@ async function tryInOrder(
       isRisk,
       isFallback: model !== selectedModel,
       signal,
-      untilFirstDelta: deadline,
+      untilFirstDelta: model === models.at(-1) || handOver.aborted ? deadline : handOver,
       emit: request.stream ? emitAs(model) : undefined,
     }
     const result = await attemptWithRetries(router, attempt, () => hasEmitted)
