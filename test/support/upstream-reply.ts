@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net'
+
 /** What the scripted upstream answers with; every field is optional and `{}` is an ordinary short answer. */
 export interface UpstreamReply {
   /** Default `Hello from upstream.`; streamed word by word. */
@@ -31,6 +33,8 @@ export interface UpstreamReply {
   /** How many pieces go out before the fault; 0, the default, is before the first byte for `hang` and `reset`. */
   afterChunks?: number
   embeddings?: number[][]
+  /** Has the connection to itself, for bytes that no server of HTTP would send; nothing else of the reply counts. */
+  raw?: (connection: Socket, request: { streams: boolean; path: string }) => void | Promise<void>
 }
 
 export const defaultText = 'Hello from upstream.'
