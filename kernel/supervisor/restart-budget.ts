@@ -6,10 +6,13 @@ const maxDelayMs = 10_000
 const jitter = 0.2
 /** A process that has been ready this long starts the count of crashes in a row anew. */
 const healthyMs = 60_000
-/** The longest wait after a process that had been of use: callers wait for its successor. */
-const maxUsefulDelayMs = 400
-/** The same once it has crashed more often than the budget allows. */
-const maxTiredDelayMs = 2_000
+/**
+ * After a process that had been of use, callers wait for its successor: what is bounded is the time from one process that
+ * is ready to the next start, so that one that worked for long is replaced at once.
+ */
+const maxUsefulPaceMs = 400
+/** The same once more of them have crashed than the budget allows: starting them then costs a tenth of a core at most. */
+const maxTiredPaceMs = 1_500
 
 /** The life of a process that crashed. */
 export interface Life {
@@ -19,14 +22,19 @@ export interface Life {
   wasOfUse: boolean
 }
 
+interface Crashes {
+  /** Within the long window, by the budget's clock. */
+  times: number[]
+  inARow: number
+}
+
 /** Counts crashes: how long to wait before the next start, and when to stop trying at full pace. */
 export class RestartBudget {
   readonly #budget: ServiceSpec['budget']
   readonly #now: () => number
   readonly #random: () => number
-  #failedStarts: number[] = []
-  #usefulLives: number[] = []
-  #inARow = 0
+  #failedStarts: Crashes = { times: [], inARow: 0 }
+  #usefulLives: Crashes = { times: [], inARow: 0 }
 
   /** `now` in milliseconds, by a clock that is never set. */
   constructor(
@@ -45,25 +53,23 @@ export class RestartBudget {
    */
   crashed({ readyMs, wasOfUse }: Life): { exhausted: boolean; delayMs: number } {
     const now = this.#now()
-    this.#failedStarts = this.#within(this.#failedStarts, now)
-    this.#usefulLives = this.#within(this.#usefulLives, now)
-    this.#inARow = readyMs >= healthyMs ? 1 : this.#inARow + 1
-    const kind = wasOfUse ? this.#usefulLives : this.#failedStarts
-    kind.push(now)
-    const over = this.#isOver(kind, now)
-    if (!wasOfUse) return { exhausted: over, delayMs: this.#delay(maxDelayMs) }
-    return { exhausted: false, delayMs: this.#delay(over ? maxTiredDelayMs : maxUsefulDelayMs) }
+    for (const crashes of [this.#failedStarts, this.#usefulLives])
+      crashes.times = crashes.times.filter((at) => at > now - this.#budget.longWithinMs)
+    const crashes = wasOfUse ? this.#usefulLives : this.#failedStarts
+    // One that got to work says that the service can start.
+    if (wasOfUse) this.#failedStarts.inARow = 0
+    crashes.inARow = readyMs >= healthyMs ? 1 : crashes.inARow + 1
+    crashes.times.push(now)
+    const over = this.#isOver(crashes.times, now)
+    if (!wasOfUse) return { exhausted: over, delayMs: this.#delay(crashes.inARow, maxDelayMs) }
+    const paceMs = this.#delay(crashes.inARow, over ? maxTiredPaceMs : maxUsefulPaceMs)
+    return { exhausted: false, delayMs: Math.max(0, Math.round(paceMs - readyMs)) }
   }
 
   /** An operator's restart is not held back by what came before it. */
   forgive(): void {
-    this.#failedStarts = []
-    this.#usefulLives = []
-    this.#inARow = 0
-  }
-
-  #within(times: number[], now: number): number[] {
-    return times.filter((at) => at > now - this.#budget.longWithinMs)
+    this.#failedStarts = { times: [], inARow: 0 }
+    this.#usefulLives = { times: [], inARow: 0 }
   }
 
   #isOver(times: number[], now: number): boolean {
@@ -71,9 +77,9 @@ export class RestartBudget {
     return times.length > longCrashes || times.filter((at) => at > now - withinMs).length > crashes
   }
 
-  #delay(maxMs: number): number {
-    if (this.#inARow <= 1) return 0
-    const delay = Math.min(firstDelayMs * 2 ** (this.#inARow - 2), maxMs)
+  #delay(inARow: number, maxMs: number): number {
+    if (inARow <= 1) return 0
+    const delay = Math.min(firstDelayMs * 2 ** (inARow - 2), maxMs)
     return Math.round(delay * (1 + jitter * (2 * this.#random() - 1)))
   }
 }
