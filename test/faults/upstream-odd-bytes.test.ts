@@ -19,8 +19,8 @@ const text = 'Grüße aus 東京 🚀, said in pieces.'
 const protocols = { openai: openaiProtocol, anthropic: anthropicProtocol }
 type Format = keyof typeof protocols
 
-const silenceSeconds = 0.4
-const totalSeconds = 2
+const silenceSeconds = 0.3
+const totalSeconds = 1
 const mebibyte = 1024 * 1024
 
 let primary: Upstream
