@@ -71,7 +71,7 @@ export function sendProblem(
       if (!response.writableEnded) response.destroy()
     } else if (style === 'anthropic') void stream.event('error', body)
     else void stream.send(body)
-    stream?.end()
+    stream?.breakOff()
     return
   }
   // A handler may have set up another kind of answer before it failed.

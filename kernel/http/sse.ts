@@ -2,6 +2,8 @@ import type { ServerResponse } from 'node:http'
 import { answered } from './reply.ts'
 
 const keepAliveMs = 15_000
+/** How long the last event of a broken stream has to be read, in milliseconds: many clients drop it with the connection. */
+const breakOffDelayMs = 100
 const lineBreak = /\r\n|\r|\n/
 
 /**
@@ -54,6 +56,13 @@ export class SseStream {
       this.#finish()
     }
     return answered
+  }
+
+  /** Ends the connection without ending the answer, which then looks whole to nobody, whatever they make of its last event. */
+  breakOff(): void {
+    if (this.closed.aborted) return
+    this.#finish()
+    setTimeout(() => this.#response.socket?.destroySoon(), breakOffDelayMs)
   }
 
   #write(text: string): Promise<void> {

@@ -7,6 +7,7 @@ import { loadSession } from '#kernel/store/sessions.ts'
 import { anthropicMessage } from '#sdk/contracts/anthropic.ts'
 import { chatChunk, chatCompletion } from '#sdk/contracts/openai-chat.ts'
 import { RuntimeError } from '#sdk/errors.ts'
+import { readToTheEnd } from '../support/broken-answer.ts'
 import { startDoors } from '../support/compat-kernel.ts'
 import { testKey } from '../support/http-kernel.ts'
 
@@ -260,7 +261,9 @@ describe('chat completions, asked by the openai client', () => {
     const { post, openai, upstream } = await startDoors()
     upstream.script({ fault: 'reset', afterChunks: 2, chunkDelayMs: 5 })
     const body = { model, messages: hello, stream: true as const }
-    const data = dataOf(await (await post('/v1/chat/completions', body)).text())
+    const { text: sent, isWhole } = await readToTheEnd((await post('/v1/chat/completions', body)).body)
+    expect(isWhole).toBe(false)
+    const data = dataOf(sent)
     const last: unknown = JSON.parse(data.at(-1) ?? '')
     expect(last).toMatchObject({
       error: { type: 'server_error', message: expect.any(String), param: null, code: null },

@@ -1,14 +1,15 @@
-import { spawn } from 'node:child_process'
+import { fork, type SendHandle } from 'node:child_process'
 import { once } from 'node:events'
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
+import { connect, type Socket } from 'node:net'
 import { text as readText } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { createHttpServer } from '#kernel/http/server.ts'
+import { createHttpServer, type ListenHandle } from '#kernel/http/server.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { get, post } from '#sdk/route.ts'
+import { readToTheEnd } from '../support/broken-answer.ts'
 import { type HttpKernel, send, startHttpKernel, testKey } from '../support/http-kernel.ts'
 
 const table = {
@@ -135,14 +136,18 @@ describe('server-sent events', () => {
   })
 
   test('what fails later is the last event, in the style of the API, and there is no [DONE]', async () => {
-    const chat = await send(kernel.port, { method: 'POST', path: '/v1/chat', headers: json })
-    expect(chat.text).toBe(
-      'data: {"n":1}\n\ndata: {"error":{"message":"provider went away","type":"server_error","param":null,"code":null}}\n\n',
-    )
-    const messages = await send(kernel.port, { method: 'POST', path: '/anthropic/v1/messages', headers: json })
-    expect(messages.text).toBe(
-      'data: {"n":1}\n\nevent: error\ndata: {"type":"error","error":{"type":"api_error","message":"internal server error"}}\n\n',
-    )
+    const read = async (path: string) => {
+      const [response] = (await once(open(path, 'POST'), 'response')) as [IncomingMessage]
+      return readToTheEnd(response)
+    }
+    expect(await read('/v1/chat')).toEqual({
+      text: 'data: {"n":1}\n\ndata: {"error":{"message":"provider went away","type":"server_error","param":null,"code":null}}\n\n',
+      isWhole: false,
+    })
+    expect(await read('/anthropic/v1/messages')).toEqual({
+      text: 'data: {"n":1}\n\nevent: error\ndata: {"type":"error","error":{"type":"api_error","message":"internal server error"}}\n\n',
+      isWhole: false,
+    })
   })
 
   test('a client that does not read holds the sender back, and its leaving ends the stream', async () => {
@@ -206,19 +211,53 @@ describe('the server', () => {
   })
 
   test('a successor inherits the listening socket, and no connection is refused', async () => {
-    const { descriptor } = kernel.server
-    if (descriptor === undefined) throw new Error('a listening server has a descriptor')
-    const child = spawn(process.execPath, ['test/support/http-inherit.ts'], {
-      stdio: ['pipe', 'pipe', 'inherit', descriptor],
-    })
+    const child = fork('test/support/http-inherit.ts')
     const ended = once(child, 'exit')
-    const [line] = (await once(child.stdout as Readable, 'data')) as [Buffer]
-    expect(Number(line.toString())).toBe(kernel.port)
+    // Node passes such sockets on, and declares it for whole servers alone.
+    child.send('take', kernel.server.handle as object as SendHandle)
+    const [, spare] = (await once(child, 'message')) as [string, ListenHandle]
     const closed = kernel.server.close(1_000)
+    const waiting = send(kernel.port, {})
+    child.send('serve')
+    expect(await once(child, 'message')).toEqual([kernel.port, undefined])
+    expect(await waiting).toMatchObject({ text: 'successor' })
     for (let i = 0; i < 20; i++) expect(await send(kernel.port, {})).toMatchObject({ text: 'successor' })
     await closed
-    child.stdin?.end()
-    expect(await ended).toEqual([0, null])
+    child.kill('SIGKILL')
+    await ended
+    // The socket outlives the successor that died, and can be listened on again.
+    const heir = createHttpServer({ handle: (_, response) => response.end('heir'), upgrade: () => {} })
+    const again = send(kernel.port, {})
+    await heir.listen({ handle: spare })
+    expect(await again).toMatchObject({ text: 'heir' })
+    await heir.close(100)
+  })
+
+  test('whoever is served while a server winds down is asked to come back on a new connection', async () => {
+    const request = open('/api/wait')
+    await gates.started.promise
+    let isOver = false
+    const over = kernel.server.windDown(10_000).then(() => {
+      isOver = true
+    })
+    expect((await send(kernel.port, { path: '/' })).headers.connection).toBe('close')
+    expect(isOver).toBe(false)
+    gates.release.resolve()
+    await Promise.all([once(request, 'response'), over])
+  })
+
+  test('a connection that was accepted last is still served, and an old request is not waited for', async () => {
+    const old = open('/api/wait')
+    old.on('error', () => {})
+    await gates.started.promise
+    const socket = connect(kernel.port, '127.0.0.1')
+    await once(socket, 'connect')
+    await delay(30)
+    const stopped = kernel.server.stopAccepting(20)
+    await delay(50)
+    socket.write(`GET / HTTP/1.1\r\nhost: 127.0.0.1:${kernel.port}\r\n\r\n`)
+    expect(await readText(socket)).toMatch(/connection: close/i)
+    await stopped
   })
 
   test('a taken port is said in one sentence with the exit code', async () => {
