@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { RequestListener } from './mount.ts'
 import { rawJsonAnswer } from './raw-answer.ts'
@@ -12,22 +13,39 @@ const headersTimeoutMs = 10_000
 const keepAliveTimeoutMs = 15_000
 const timeoutCheckMs = 2_000
 const maxConnections = 4_096
+/** Connections that may wait to be accepted; while one kernel hands over to the next, all of them do. */
+const backlog = 1_024
 const idleSweepMs = 25
+/** How long a new connection may take to say what it wants once no others are accepted. */
+const silentMs = 250
+const settleCheckMs = 5
 
 /** The exit code for a port that is taken. */
 export const portTakenExitCode = 2
 
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
-export type ListenTarget = { host: string; port: number } | { fd: number }
+/** A listening socket as Node passes it between processes. One that was received accepts nobody until a server listens on it. */
+export interface ListenHandle {
+  readonly fd: number
+}
+
+export type ListenTarget = { host: string; port: number } | { handle: ListenHandle }
 
 export interface HttpServer {
   /** Settles once connections are accepted. A taken port is `unavailable` with `exit_code` 2. */
   listen(target: ListenTarget): Promise<{ url: string; port: number }>
   /** The port listened on; 0 before that. */
   readonly port: number
-  /** The descriptor of the listening socket, for a successor to inherit; undefined where there is none. */
-  readonly descriptor: number | undefined
+  /** The listening socket, for a successor; undefined where there is none. */
+  readonly handle: ListenHandle | undefined
+  /**
+   * From here on each answer ends its connection. Settles when what is under way now has been answered, after `graceMs`
+   * at the latest; new requests are served meanwhile.
+   */
+  windDown(graceMs: number): Promise<void>
+  /** Accepts nobody any more. Settles when each request has been answered or is older than `requestMs`. */
+  stopAccepting(requestMs: number): Promise<void>
   /** Stops accepting (close the WebSockets first), lets running requests finish for at most `graceMs`, then ends every connection. */
   close(graceMs: number): Promise<void>
 }
@@ -41,7 +59,11 @@ export interface HttpServerOptions {
 export function createHttpServer({ handle, upgrade }: HttpServerOptions): HttpServer {
   const sockets = new Set<Socket>()
   const answering = new WeakMap<Duplex, ServerResponse>()
+  /** When each request under way began, and each connection that has not asked for anything yet. */
+  const requests = new Map<ServerResponse, number>()
+  const silent = new Map<Socket, number>()
   let closing = false
+  let closed: Promise<void> | undefined
   let port = 0
 
   const server = createServer(
@@ -56,6 +78,9 @@ export function createHttpServer({ handle, upgrade }: HttpServerOptions): HttpSe
     },
     (request, response) => {
       answering.set(request.socket, response)
+      silent.delete(request.socket)
+      requests.set(response, performance.now())
+      response.once('close', () => requests.delete(response))
       if (closing) response.setHeader('connection', 'close')
       handle(request, response)
     },
@@ -63,9 +88,16 @@ export function createHttpServer({ handle, upgrade }: HttpServerOptions): HttpSe
   server.maxConnections = maxConnections
   server.on('connection', (socket) => {
     sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
+    silent.set(socket, performance.now())
+    socket.once('close', () => {
+      sockets.delete(socket)
+      silent.delete(socket)
+    })
   })
-  server.on('upgrade', upgrade)
+  server.on('upgrade', (request, socket, head) => {
+    silent.delete(request.socket)
+    upgrade(request, socket, head)
+  })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const response = answering.get(socket)
     const isMidAnswer = response?.headersSent && !response.writableFinished
@@ -73,23 +105,57 @@ export function createHttpServer({ handle, upgrade }: HttpServerOptions): HttpSe
     else socket.end(answerFor(error))
   })
 
+  const isYounger = (began: number, ms: number) => performance.now() - began < ms
+  const expectsFirstRequest = () => silent.values().some((began) => isYounger(began, silentMs))
+
+  function stop(): Promise<void> {
+    closing = true
+    closed ??= new Promise<void>((resolve) => {
+      // To Node a connection that was just accepted is idle too; its request may be on the way.
+      const sweep = setInterval(() => expectsFirstRequest() || server.closeIdleConnections(), idleSweepMs)
+      NetServer.prototype.close.call(server, () => {
+        clearInterval(sweep)
+        server.close()
+        resolve()
+      })
+    })
+    return closed
+  }
+
+  async function until(isSo: () => boolean, deadline = Number.POSITIVE_INFINITY): Promise<void> {
+    while (!isSo() && performance.now() < deadline) await delay(settleCheckMs)
+  }
+
   return {
     get port() {
       return port
     },
 
-    get descriptor() {
-      return descriptorOf(server)
+    get handle() {
+      return handleOf(server)
+    },
+
+    async windDown(graceMs) {
+      closing = true
+      const earlier = [...requests.keys()]
+      await until(() => !earlier.some((response) => requests.has(response)), performance.now() + graceMs)
+    },
+
+    async stopAccepting(requestMs) {
+      void stop()
+      await until(() => !expectsFirstRequest() && !requests.values().some((began) => isYounger(began, requestMs)))
     },
 
     async listen(target) {
       await new Promise<void>((resolve, reject) => {
         const onError = (error: NodeJS.ErrnoException) => reject(listenError(error, target))
-        server.once('error', onError)
-        server.listen(target, () => {
+        const onListening = () => {
           server.off('error', onError)
           resolve()
-        })
+        }
+        server.once('error', onError)
+        if ('handle' in target) server.listen(target.handle, backlog, onListening)
+        else server.listen({ ...target, backlog }, onListening)
       })
       const address = server.address()
       if (typeof address !== 'object' || address === null)
@@ -100,25 +166,21 @@ export function createHttpServer({ handle, upgrade }: HttpServerOptions): HttpSe
     },
 
     async close(graceMs) {
-      closing = true
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      // A connection that falls idle after close() began would otherwise wait for its next request.
-      const sweep = setInterval(() => server.closeIdleConnections(), idleSweepMs)
+      const stopped = stop()
       const deadline = setTimeout(() => {
         for (const socket of sockets) socket.destroy()
       }, graceMs)
-      await closed
-      clearInterval(sweep)
+      await stopped
       clearTimeout(deadline)
     },
   }
 }
 
-/** Node keeps the descriptor on an inner handle, and has no other way to it. */
-function descriptorOf(server: object): number | undefined {
+/** Node has no other way to the socket itself. */
+function handleOf(server: object): ListenHandle | undefined {
   const handle: unknown = '_handle' in server ? server._handle : undefined
-  const isHandle = typeof handle === 'object' && handle !== null && 'fd' in handle
-  return isHandle && typeof handle.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined
+  const isOpen = typeof handle === 'object' && handle !== null && 'fd' in handle && Number(handle.fd) >= 0
+  return isOpen ? (handle as ListenHandle) : undefined
 }
 
 function answerFor({ code }: NodeJS.ErrnoException): string {
@@ -130,7 +192,7 @@ function answerFor({ code }: NodeJS.ErrnoException): string {
 }
 
 function listenError(error: NodeJS.ErrnoException, target: ListenTarget): RuntimeError {
-  const place = 'fd' in target ? `descriptor ${target.fd}` : `${target.host}:${target.port}`
+  const place = 'handle' in target ? 'the inherited socket' : `${target.host}:${target.port}`
   const isTaken = error.code === 'EADDRINUSE'
   const message = isTaken
     ? `${place} is already in use: stop the other process or set KEEL_PORT`

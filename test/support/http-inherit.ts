@@ -1,10 +1,15 @@
-import { createHttpServer } from '#kernel/http/server.ts'
+import { createHttpServer, type ListenHandle } from '#kernel/http/server.ts'
 
-/** A successor: serves on the listening socket that it inherited as descriptor 3, and ends when stdin does. */
+/** A successor: sends the listening socket that it is given back, listens on it at `serve`, and ends with the channel. */
 const server = createHttpServer({
   handle: (_, response) => response.end('successor'),
   upgrade: (_, socket) => socket.destroy(),
 })
-const { port } = await server.listen({ fd: 3 })
-process.stdout.write(`${port}\n`)
-process.stdin.resume().once('end', () => void server.close(1_000))
+let inherited: ListenHandle | undefined
+process.on('message', (message, handle) => {
+  if (message === 'take') {
+    inherited = handle as ListenHandle | undefined
+    process.send?.('taken', handle)
+  } else if (inherited) void server.listen({ handle: inherited }).then(({ port }) => process.send?.(port))
+})
+process.once('disconnect', () => void server.close(1_000))
