@@ -99,6 +99,8 @@ export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
     accepted.live.listen((event) => send(streamEvent(event, accepted.session_id)))
     await send({ type: 'stream_start', session_id: accepted.session_id, turn_id: accepted.turn_id, model: expected })
     const outcome = await accepted.outcome
+    // The content says why in words; this is for clients that do not read it.
+    if (outcome.status === 'error') await send({ type: 'error', error: 'upstream provider error' })
     await send(streamEnd(answerOf(accepted, outcome, context.store), outcome.status === 'blocked'))
     return end()
   },

@@ -136,6 +136,7 @@ test('an upstream that breaks in the middle leaves an answer that says so, and t
   const events = await whole(stream('break, please'))
   const end = events.at(-1)
   if (end?.type !== 'stream_end') throw new Error('the stream has no end')
+  expect(events.at(-2)).toEqual({ type: 'error', error: 'upstream provider error' })
   expect(shown(events)).toBe(end.content)
   expect(end.content).toMatch(/provider/)
   expect(await lastContent()).toBe(end.content)
