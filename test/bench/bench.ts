@@ -26,7 +26,3 @@ export interface Bench {
   about: string
   run(options: BenchOptions): Promise<Figure[]>
 }
-
-export function holds(value: number, limit: Limit): boolean {
-  return 'atMost' in limit ? value <= limit.atMost : value >= limit.atLeast
-}

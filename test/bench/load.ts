@@ -1,13 +1,5 @@
 import { Agent, request } from 'undici'
-
-export interface LoadResult {
-  requests: number
-  failed: number
-  /** Milliseconds. */
-  p50: number
-  p99: number
-  perSecond: number
-}
+import { quantile } from './quantile.ts'
 
 export interface Target {
   url: string
@@ -16,19 +8,29 @@ export interface Target {
   body?: unknown
 }
 
-function percentile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+export interface LoadResult {
+  requests: number
+  failed: number
+  /** To the last byte, in milliseconds. */
+  p50: number
+  p99: number
+  /** To the first byte of the body, in milliseconds. */
+  firstByteP50: number
+  perSecond: number
 }
 
 /** Asks one after the other on each of `connections`, for `seconds`; every answer is read to its end. */
-export async function load(
-  { url, headers = {}, body }: Target,
-  connections: number,
-  seconds: number,
-): Promise<LoadResult> {
+export async function load({ url, headers = {}, body }: Target, connections: number, seconds: number) {
   const dispatcher = new Agent({ connections, pipelining: 1 })
   const text = body === undefined ? undefined : JSON.stringify(body)
+  const options = {
+    dispatcher,
+    method: text === undefined ? ('GET' as const) : ('POST' as const),
+    headers: text === undefined ? headers : { 'content-type': 'application/json', ...headers },
+    ...(text === undefined ? {} : { body: text }),
+  }
   const times: number[] = []
+  const firstBytes: number[] = []
   let failed = 0
   const startedAt = performance.now()
   const until = startedAt + seconds * 1000
@@ -36,14 +38,15 @@ export async function load(
   async function caller() {
     while (performance.now() < until) {
       const askedAt = performance.now()
-      const answer = await request(url, {
-        dispatcher,
-        method: text === undefined ? 'GET' : 'POST',
-        headers: text === undefined ? headers : { 'content-type': 'application/json', ...headers },
-        ...(text === undefined ? {} : { body: text }),
+      const answer = await request(url, options)
+      let firstAt = 0
+      answer.body.on('data', () => {
+        firstAt ||= performance.now()
       })
-      await answer.body.dump()
-      times.push(performance.now() - askedAt)
+      await new Promise<void>((resolve, reject) => answer.body.once('end', resolve).once('error', reject))
+      const endedAt = performance.now()
+      times.push(endedAt - askedAt)
+      firstBytes.push(firstAt - askedAt)
       if (answer.statusCode !== 200) failed += 1
     }
   }
@@ -51,19 +54,13 @@ export async function load(
   await Promise.all(Array.from({ length: connections }, caller))
   const elapsed = (performance.now() - startedAt) / 1000
   await dispatcher.close()
-  times.sort((left, right) => left - right)
-  return {
+  const result: LoadResult = {
     requests: times.length,
     failed,
-    p50: percentile(times, 0.5),
-    p99: percentile(times, 0.99),
+    p50: quantile(times, 0.5),
+    p99: quantile(times, 0.99),
+    firstByteP50: quantile(firstBytes, 0.5),
     perSecond: times.length / elapsed,
   }
-}
-
-export function median(values: readonly number[]): number {
-  return percentile(
-    [...values].sort((left, right) => left - right),
-    0.5,
-  )
+  return result
 }

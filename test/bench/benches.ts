@@ -1,0 +1,11 @@
+import type { Bench } from './bench.ts'
+
+/** Every bench, in the order in which they run; loaded one at a time. */
+export const benches: Record<string, () => Promise<Bench>> = {
+  gateway: async () => (await import('./gateway.ts')).gateway,
+  health: async () => (await import('./health.ts')).health,
+  'agent-turn': async () => (await import('./agent-turn.ts')).agentTurn,
+  'rpc-hop': async () => (await import('./rpc-hop.ts')).rpcHop,
+  'event-loop': async () => (await import('./event-loop.ts')).eventLoop,
+  'start-up': async () => (await import('./start-up.ts')).startUp,
+}

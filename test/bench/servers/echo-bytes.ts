@@ -1,0 +1,4 @@
+import { Socket } from 'node:net'
+
+const wire = new Socket({ fd: 3 })
+wire.pipe(wire)
