@@ -1,6 +1,4 @@
-import { guardedFetch } from '#sdk/egress/guarded-fetch.ts'
 import { builtinTools } from '#sdk/services/tools.ts'
-import { readableText } from './readable-text.ts'
 import type { ToolHandlers } from './tool.ts'
 
 const defaultMaxBytes = 1_048_576
@@ -10,6 +8,11 @@ const warning =
 
 export const httpTools: ToolHandlers<Pick<typeof builtinTools, 'http_get'>> = {
   async http_get({ url, max_bytes = defaultMaxBytes }, { settings, signal }) {
+    // They are half of what the process would load at its start, and callers wait for that.
+    const [{ guardedFetch }, { readableText }] = await Promise.all([
+      import('#sdk/egress/guarded-fetch.ts'),
+      import('./readable-text.ts'),
+    ])
     const { status, content_type, body, truncated, ...answer } = await guardedFetch(url, {
       signal,
       maxBytes: max_bytes,
