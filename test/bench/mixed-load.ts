@@ -1,12 +1,16 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Agent, type Dispatcher, request } from 'undici'
 import type { Daemon } from '../support/daemon.ts'
+import { seededRandom } from '../support/seeded-random.ts'
 import type { UpstreamRequest } from '../support/upstream.ts'
 import type { UpstreamReply } from '../support/upstream-reply.ts'
 
 /** What every question is answered with, streamed in as many pieces as it has words. */
-export const mixedAnswer = 'Paris is the capital of France, and has been for long.'
+export const mixedAnswer = 'Paris is the capital.'
 const upstreamDelayMs = 20
-const pieceDelayMs = 10
+const pieceDelayMs = 20
+/** The longest pause of a caller before its next request: callers in step would make a load of bursts. */
+const maxPauseMs = 50
 /** No request takes so long unless it is lost. */
 const lostMs = 30_000
 
@@ -45,6 +49,8 @@ export interface MixedLoad {
 interface Heard {
   status: number
   text: string
+  /** Why nothing came after that text; a stream that breaks says so and ends its connection. */
+  cut?: unknown
 }
 
 type Verdict = Pick<Errand, 'outcome' | 'why'>
@@ -54,8 +60,10 @@ type Send = (path: string, body?: unknown) => Promise<Heard>
 export async function startMixedLoad(
   { url, apiKey, client }: Pick<Daemon, 'url' | 'apiKey' | 'client'>,
   connections: number,
+  seed: number,
 ): Promise<MixedLoad> {
   const dispatcher = new Agent({ connections, pipelining: 1, headersTimeout: lostMs, bodyTimeout: lostMs })
+  const random = seededRandom(seed)
   const errands: Errand[] = []
   let over = false
 
@@ -66,7 +74,14 @@ export async function startMixedLoad(
       headers: { 'x-api-key': apiKey, 'content-type': 'application/json' },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
-    return { status: answer.statusCode, text: await answer.body.text() }
+    const heard: Heard = { status: answer.statusCode, text: '' }
+    const decoder = new TextDecoder()
+    try {
+      for await (const bytes of answer.body) heard.text += decoder.decode(bytes, { stream: true })
+    } catch (thrown) {
+      heard.cut = thrown
+    }
+    return heard
   }
 
   async function keepAsking(caller: number) {
@@ -78,6 +93,7 @@ export async function startMixedLoad(
       const askedAt = performance.now()
       const verdict = await ask(n).catch((thrown: unknown) => failed(String(thrown)))
       errands.push({ kind, ...verdict, ms: performance.now() - askedAt })
+      await delay(random() * maxPauseMs)
     }
   }
 
@@ -140,14 +156,14 @@ function failed(why: string): Verdict {
 }
 
 /** `contentOf` finds the answer's text; `undefined` where any answer will do. */
-function judgeJson({ status, text }: Heard, contentOf: (answer: unknown) => string | undefined): Verdict {
-  if (status !== 200) return failed(`${status} ${text}`)
+function judgeJson({ status, text, cut }: Heard, contentOf: (answer: unknown) => string | undefined): Verdict {
+  if (status !== 200 || cut) return failed(`${status} ${text} ${cut}`)
   const content = contentOf(JSON.parse(text))
   return content === undefined || content === mixedAnswer ? { outcome: 'ok' } : failed(content)
 }
 
 function judgeStream(
-  { status, text }: Heard,
+  { status, text, cut }: Heard,
   read: (event: Record<string, unknown>) => { delta?: string; whole?: string },
 ): Verdict {
   if (status !== 200) return failed(`${status} ${text}`)
@@ -163,5 +179,5 @@ function judgeStream(
     heard = whole ?? heard + delta
     hasBegun ||= heard !== ''
   }
-  return failed(`cut after: ${heard}`)
+  return failed(`cut after "${heard}": ${cut}`)
 }
