@@ -1,6 +1,6 @@
 import { RuntimeError } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
-import { sql, type WritableDb } from './database.ts'
+import { type ReadableDb, sql, type WritableDb } from './database.ts'
 import type { Migration } from './migration.ts'
 import { sessionsMigration } from './migrations/0010-sessions.ts'
 import { eventsMigration } from './migrations/0020-events.ts'
@@ -17,28 +17,35 @@ export const migrations: readonly Migration[] = [
   secretsMigration,
 ]
 
-/** Brings the schema up to date, each step with its number in one transaction. A database of a newer build is refused. */
+/**
+ * Brings the schema up to date, in one transaction with the numbers of its steps: where one fails, the database stays
+ * usable for the build that wrote it. A database of a newer build is refused.
+ */
 export function migrate(db: WritableDb, steps: readonly Migration[] = migrations): void {
   db.exec(
     'CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)',
   )
-  const row = sql(db, 'SELECT max(version) AS version FROM schema_version').get() as { version: number | null }
-  const current = row.version ?? 0
-  const newest = steps.at(-1)?.version ?? 0
-  if (current > newest) {
-    throw new RuntimeError(
-      'unavailable',
-      `The database has schema ${current}, and this build of Keel knows schema ${newest}: it was written by a newer build. Start that one, or restore a backup.`,
-    )
-  }
-  for (const step of steps.filter((candidate) => candidate.version > current)) {
-    db.transaction(() => {
+  const current = requireKnownSchema(db, steps)
+  db.transaction(() => {
+    for (const step of steps.filter((candidate) => candidate.version > current)) {
       step.up(db)
       sql(db, 'INSERT INTO schema_version (version, name, applied_at) VALUES (?, ?, ?)').run(
         step.version,
         step.name,
         timestamp(),
       )
-    })()
-  }
+    }
+  })()
+}
+
+/** The version of the schema; throws when it is a newer one than this build knows. */
+export function requireKnownSchema(db: ReadableDb, steps: readonly Migration[] = migrations): number {
+  const row = sql(db, 'SELECT max(version) AS version FROM schema_version').get() as { version: number | null }
+  const current = row.version ?? 0
+  const newest = steps.at(-1)?.version ?? 0
+  if (current <= newest) return current
+  throw new RuntimeError(
+    'unavailable',
+    `The database has schema ${current}, and this build of Keel knows schema ${newest}: it was written by a newer build. Start that one, or restore a backup.`,
+  )
 }
