@@ -16,8 +16,8 @@ export interface HomeLock {
  * Makes this process the only kernel in its home. The lock is SQLite's own on an empty database, so the operating
  * system frees it however the process ends. Throws `conflict` with the holder's pid.
  */
-export function lockHome(home: Home): HomeLock {
-  const db = tryLock(home, lockWaitMs)
+export function lockHome(home: Home, waitMs: number = lockWaitMs): HomeLock {
+  const db = tryLock(home, waitMs)
   if (!db) {
     const pid = readPid(home)
     const holder = pid === undefined ? 'another process' : `process ${pid}`

@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import type { events } from '#sdk/events.ts'
 import { agentService } from '#sdk/services/agent.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
@@ -17,7 +18,7 @@ import { createApp } from './http/app.ts'
 import { createGate } from './http/gate.ts'
 import { OriginPolicy } from './http/origin.ts'
 import { RateLimits } from './http/rate-limits.ts'
-import { createHttpServer } from './http/server.ts'
+import { createHttpServer, type ListenHandle } from './http/server.ts'
 import { Tickets } from './http/tickets.ts'
 import { createEventSockets } from './http/websocket.ts'
 import { CostLedger } from './inference/cost-ledger.ts'
@@ -45,30 +46,57 @@ import { TurnRunner } from './turns/turn-runner.ts'
 
 /** How long each part of a stop may take, in milliseconds; together they stay under ten seconds. */
 const stopMs = { turns: 4_000, requests: 1_500, services: 1_500 }
+/**
+ * The same for a kernel that makes room for another: first all are served, then for `requests` those who have already
+ * asked, then nobody until the next one is there.
+ */
+const handoverMs = { windDown: 4_000, requests: 4_000, sockets: 250, services: 0, lastAnswers: 250 }
+/** How long a successor waits for its home where someone else looks whether a kernel runs. */
+const inheritWaitMs = 5_000
 
 const offlineProvider = 'keel'
 const keyChangedCode = 1008
+const serviceRestartCode = 1012
 
 export interface Kernel {
   url: string
   dashboardUrl: string
+  version: string
+  log: Logger
+  /** The listening socket, for a successor. */
+  readonly listener: ListenHandle | undefined
   /** Settles with the exit code once everything is closed. */
   closed: Promise<number>
   close(reason: string): Promise<void>
+  /** Closes everything, as gently as can be, so that another kernel can open it; `closed` stays unsettled. */
+  letGo(): Promise<Predecessor>
+}
+
+/** The kernel before this one, from which it took over. */
+export interface Predecessor {
+  pid: number
+  version: string
+  /** When it stopped accepting connections, in milliseconds since 1970. */
+  stopped_at: number
 }
 
 /** The one place that constructs things. Errors carry the `exit_code` that the process should end with. */
 export async function startKernel({
   home: homePath,
   env = process.env,
+  listener,
+  predecessor,
 }: {
   home?: string
   env?: NodeJS.ProcessEnv
+  /** To accept on, instead of the configured address. */
+  listener?: ListenHandle
+  predecessor?: Predecessor
 }): Promise<Kernel> {
   const startedAt = Date.now()
   const { version } = packageJson
   const home = openHome(homePath, env)
-  const lock = lockHome(home)
+  const lock = lockHome(home, predecessor && inheritWaitMs)
   const undo: (() => unknown)[] = [() => lock.release()]
   try {
     const config = openConfig(home, env)
@@ -214,13 +242,29 @@ export async function startKernel({
     })
 
     const { bind, port } = config.current().server
-    const { url } = await server.listen({ host: bind === 'localhost' ? '127.0.0.1' : bind, port })
+    const address = { host: bind === 'localhost' ? '127.0.0.1' : bind, port }
+    const { url } = await server.listen(listener ? { handle: listener } : address)
     const stopHousekeeping = startHousekeeping({ store, log })
     const resumed = turns.resumeUnfinished()
     log.info({ url, version, ms: Date.now() - startedAt, resumed_turns: resumed }, 'Keel is up')
+    if (predecessor) {
+      const { pid: from_pid, version: from_version, stopped_at } = predecessor
+      const took = { pid: process.pid, version, from_pid, from_version, gap_ms: Date.now() - stopped_at }
+      log.info(took, 'this kernel took over')
+      bus.publish('kernel_handed_over', took)
+      if (port !== 0 && port !== server.port)
+        log.warn({ url, port }, 'server.port has changed; it takes effect when Keel is stopped and started')
+    }
 
-    const { promise: closed, resolve: settleClosed } = Promise.withResolvers<number>()
-    let closing: Promise<void> | undefined
+    const release = async (servicesMs: number) => {
+      await supervisor.close(servicesMs)
+      costs.flush()
+      bus.close()
+      await store.close()
+      log.info('Keel has stopped')
+      await closeLog()
+      lock.release()
+    }
     const stop = async (reason: string) => {
       log.info({ reason }, 'Keel is stopping')
       stopHousekeeping()
@@ -228,22 +272,43 @@ export async function startKernel({
       await turns.close(stopMs.turns)
       await sockets.close()
       await serverClosed
-      await supervisor.close(stopMs.services)
-      costs.flush()
-      bus.close()
-      await store.close()
-      log.info('Keel has stopped')
-      await closeLog()
-      lock.release()
-      settleClosed(0)
+      await release(stopMs.services)
     }
+    const letGo = async (): Promise<Predecessor> => {
+      log.info('Keel makes room for a new kernel')
+      stopHousekeeping()
+      await server.windDown(handoverMs.windDown)
+      const stopped_at = Date.now()
+      await server.stopAccepting(handoverMs.requests)
+      // From here on nobody waits but those whose requests take too long.
+      await turns.close(0)
+      feed.close()
+      await sockets.close({ code: serviceRestartCode, reason: 'service restart', graceMs: handoverMs.sockets })
+      await supervisor.close(handoverMs.services)
+      await server.close(handoverMs.lastAnswers)
+      await release(handoverMs.services)
+      return { pid: process.pid, version, stopped_at }
+    }
+    const { promise: closed, resolve: settleClosed } = Promise.withResolvers<number>()
+    let ending: Promise<unknown> | undefined
     return {
       url,
       dashboardUrl: `${url}/`,
+      version,
+      log,
+      get listener() {
+        return server.handle
+      },
       closed,
-      close: (reason) => {
-        closing ??= stop(reason)
-        return closing
+      close: async (reason) => {
+        ending ??= stop(reason)
+        await ending
+        settleClosed(0)
+      },
+      letGo: () => {
+        const gone = letGo()
+        ending ??= gone
+        return gone
       },
     }
   } catch (thrown) {

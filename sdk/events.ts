@@ -213,6 +213,14 @@ export const events = {
     generation: count,
     reason: z.string().nullable(),
   }),
+  /** Said by the new kernel. For `gap_ms` callers waited: so long passed between the last accepted by one and the first by the other. */
+  kernel_handed_over: z.object({
+    pid: z.int(),
+    version: z.string(),
+    from_pid: z.int(),
+    from_version: z.string(),
+    gap_ms: milliseconds,
+  }),
 } as const
 
 export type EventName = keyof typeof events

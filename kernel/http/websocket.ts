@@ -44,8 +44,8 @@ export interface EventSockets {
   readonly count: number
   /** Ends every connection, for example when the key has changed. */
   closeAll(code: number, reason: string): void
-  /** Ends everything with 1001 and settles when the connections are gone. */
-  close(): Promise<void>
+  /** Ends everything, with 1001 unless told, and settles when the connections are gone; a silent peer is cut off in the end. */
+  close(goodbye?: { code: number; reason: string; graceMs: number }): Promise<void>
 }
 
 /** Where a client wants to go on. */
@@ -178,7 +178,7 @@ export function createEventSockets(options: EventSocketsOptions): EventSockets {
       return connections.size
     },
     closeAll,
-    async close() {
+    async close({ code, reason, graceMs } = { code: 1001, reason: 'going away', graceMs: limits.closeGraceMs }) {
       stopListening()
       clearInterval(readerCheck)
       clearInterval(heartbeat)
@@ -186,8 +186,12 @@ export function createEventSockets(options: EventSocketsOptions): EventSockets {
       const gone = new Promise<void>((resolve) => {
         emptied = resolve
       })
-      closeAll(1001, 'going away')
+      closeAll(code, reason)
+      const cut = setTimeout(() => {
+        for (const { socket } of connections) socket.terminate()
+      }, graceMs)
       if (connections.size > 0) await gone
+      clearTimeout(cut)
     },
   }
 }

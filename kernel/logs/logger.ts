@@ -3,7 +3,7 @@ import { type Logger, pino } from 'pino'
 import { type PrettyOptions, prettyFactory } from 'pino-pretty'
 import roll, { type RollingFile } from 'pino-roll'
 import type { LogLevel } from '#sdk/contracts/logs.ts'
-import { LiveLogFeed, type LogFeed } from './log-feed.ts'
+import { LiveLogFeed } from './log-feed.ts'
 import { pruneLogs } from './prune-logs.ts'
 import { redactLine } from './redact-line.ts'
 import { terminalLine, terminalText } from './terminal-text.ts'
@@ -25,7 +25,7 @@ export interface LogOptions {
 
 export interface KeelLog {
   log: Logger
-  feed: LogFeed
+  feed: LiveLogFeed
   setLevel(level: LogLevel): void
   /** Resolves when every line so far is in the file. */
   flush(): Promise<void>
