@@ -40,7 +40,8 @@ const defaults = {
   heartbeat: { everyMs: 1_000, misses: 3 },
   drainMs: 30_000,
   budget: { crashes: 5, withinMs: 30_000, longCrashes: 10, longWithinMs: 300_000 },
-  probeMs: 60_000,
+  // With the start itself, a service is back within a minute of its cause's end.
+  probeMs: 55_000,
   memoryBytes: 512 * mebibyte,
   queue: { max: 256, waitMs: 5_000 },
   stateful: false,
