@@ -1,6 +1,7 @@
 import { type Daemon, startDaemon, upstreamConfig } from '../support/daemon.ts'
 
-const unlimited = `[cache]
+/** keel.toml without the limits that a load would run into, and without the cache that would answer in the model's place. */
+export const unlimited = `[cache]
 enabled = false
 
 [server]
@@ -10,7 +11,7 @@ per_actor_rate_limit_requests = 1000000000
 
 export const question = [{ role: 'user', content: 'What is the capital of France?' }]
 
-/** Keel as it is, but for the limits that a load would run into, and the cache that would answer in the model's place. */
+/** Keel as it is, but unlimited. */
 export function startBenchDaemon(upstreamUrl: string, env: Record<string, string> = {}): Promise<Daemon> {
   return startDaemon({ config: upstreamConfig(upstreamUrl, unlimited), env })
 }

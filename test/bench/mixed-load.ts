@@ -7,6 +7,8 @@ import type { UpstreamReply } from '../support/upstream-reply.ts'
 
 /** What every question is answered with, streamed in as many pieces as it has words. */
 export const mixedAnswer = 'Paris is the capital.'
+/** The kind of question that needs the tools service. */
+export const toolChat = 'chat with a tool'
 const upstreamDelayMs = 20
 const pieceDelayMs = 20
 /** The longest pause of a caller before its next request: callers in step would make a load of bursts. */
@@ -56,11 +58,17 @@ interface Heard {
 type Verdict = Pick<Errand, 'outcome' | 'why'>
 type Send = (path: string, body?: unknown) => Promise<Heard>
 
+export interface MixedLoadOptions {
+  connections: number
+  seed: number
+  /** Kinds that are not asked. */
+  without?: readonly string[]
+}
+
 /** So many callers, each on a connection and in a session of its own, one request after the other, of every kind in turn. */
 export async function startMixedLoad(
   { url, apiKey, client }: Pick<Daemon, 'url' | 'apiKey' | 'client'>,
-  connections: number,
-  seed: number,
+  { connections, seed, without = [] }: MixedLoadOptions,
 ): Promise<MixedLoad> {
   const dispatcher = new Agent({ connections, pipelining: 1, headersTimeout: lostMs, bodyTimeout: lostMs })
   const random = seededRandom(seed)
@@ -86,7 +94,7 @@ export async function startMixedLoad(
 
   async function keepAsking(caller: number) {
     const { id } = await client.sessions.createSession({ body: { nickname: `Caller ${caller}` } })
-    const kinds = Object.entries(kindsFor(id, send))
+    const kinds = Object.entries(kindsFor(id, send)).filter(([kind]) => !without.includes(kind))
     for (let n = caller; !over; n++) {
       const [kind, ask] = kinds[n % kinds.length] ?? kinds[0] ?? []
       if (!kind || !ask) return
@@ -100,12 +108,13 @@ export async function startMixedLoad(
   const callers = Promise.all(Array.from({ length: connections }, (_, caller) => keepAsking(caller)))
   // A failure is told by stop(); until then it must not end the bench.
   callers.catch(() => {})
+  let stopped: Promise<void> | undefined
   return {
     errands,
-    async stop() {
+    stop() {
       over = true
-      await callers
-      await dispatcher.close()
+      stopped ??= callers.then(() => dispatcher.close())
+      return stopped
     },
   }
 }
@@ -122,7 +131,7 @@ function kindsFor(session_id: string, send: Send): Record<string, (n: number) =>
     get,
     chat: async (n) => judgeJson(await send('/api/agent/message', message(`question ${n}`)), contentOf),
     'get, again': (n) => get(n + 1),
-    'chat with a tool': async (n) =>
+    [toolChat]: async (n) =>
       judgeJson(await send('/api/agent/message', message(`question ${n}: use a tool`)), (answer) => {
         const { tool_calls } = answer as { tool_calls: { status: string }[] }
         return tool_calls.map(({ status }) => status).join() === 'success'

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Daemon, startDaemon, upstreamConfig } from '../support/daemon.ts'
+import type { Daemon } from '../support/daemon.ts'
 import { startUpstream } from '../support/upstream.ts'
 import type { Bench, Figure } from './bench.ts'
+import { startBenchDaemon } from './bench-daemon.ts'
 import { type Errand, mixedModel, startMixedLoad } from './mixed-load.ts'
 import { quantile } from './quantile.ts'
 import { startWatchers, type Watchers } from './watchers.ts'
@@ -12,15 +13,6 @@ const hot = ['inference', 'agent']
 const killEveryMs = 2_000
 const watchers = 4
 const settleMs = 1_000
-const unlimited = `[cache]
-enabled = false
-
-[server]
-rate_limit_requests = 1000000000
-per_ip_rate_limit_requests = 1000000000
-per_actor_rate_limit_requests = 1000000000
-`
-
 interface Scene {
   keel: Daemon
   watch: Watchers
@@ -92,7 +84,7 @@ async function restart({ keel }: Scene, rounds: number): Promise<void> {
 
 /** What was asked while `harm` was done. */
 async function underLoad<T>(scene: Scene, connections: number, harm: () => Promise<T>) {
-  const load = await startMixedLoad(scene.keel, connections, scene.seed)
+  const load = await startMixedLoad(scene.keel, { connections, seed: scene.seed })
   await delay(settleMs)
   const before = load.errands.length
   try {
@@ -162,7 +154,7 @@ export const serviceKills: Bench = {
   about: 'Services killed, stopped and restarted one after the other under mixed load, against the same load in peace.',
   async run({ quick, seed, say }) {
     const upstream = await startUpstream(mixedModel)
-    const keel = await startDaemon({ config: upstreamConfig(upstream.url, unlimited) })
+    const keel = await startBenchDaemon(upstream.url)
     const watch = await startWatchers(keel, watchers)
     try {
       const figures: Figure[] = []

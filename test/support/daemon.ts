@@ -19,6 +19,8 @@ export interface DaemonOptions {
   env?: Record<string, string>
   /** A home that is there already; it is then left in place. */
   home?: string
+  /** Where Keel is installed; this repository unless told. */
+  install?: string
 }
 
 export interface Daemon {
@@ -43,13 +45,14 @@ export async function startDaemon({
   config,
   env = {},
   home: given,
+  install = root,
 }: DaemonOptions = {}): Promise<Daemon> {
   const home = given ?? mkdtempSync(join(tmpdir(), 'keel-home-'))
   if (config !== undefined) writeFileSync(join(home, 'keel.toml'), config)
   const { KEEL_API_KEY: _key, KEEL_HOST: _host, ...inherited } = process.env
   const [file, args] = command === 'npm' ? ['npm', ['start']] : [process.execPath, ['kernel/cli/keel.mjs', 'start']]
   const child = spawn(file, args, {
-    cwd: root,
+    cwd: install,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...inherited, KEEL_HOME: home, KEEL_PORT: '0', ...env },
   })
