@@ -85,6 +85,7 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
       const chunk = collector.add(delta)
       if (!chunk || !input.emit) continue
       watch.answering()
+      call.heard()
       await watch.pausedWhile(input.emit(chunk))
     }
     const answer = collector.finish()

@@ -15,10 +15,15 @@ export interface BreakerTools {
 const rateLimitCooldownMs = 5_000
 /** Reopening times are spread by this share either way, so that many breakers do not probe at once. */
 const jitterShare = 0.2
+/** A provider also fails when, of at least so many calls within one window, this share did: successes in between set the count back. */
+const minTalliedCalls = 10
+const maxFailedShare = 0.5
 
 type Probe = PromiseWithResolvers<void>
 
 export interface BreakerCall {
+  /** The answer has begun: a probe need not be waited for to its end. */
+  heard(): void
   succeed(): void
   fail(category: FailureCategory, retryAfterMs?: number): void
   /** There is no verdict, as when the caller cancelled. */
@@ -39,6 +44,7 @@ export class CircuitBreaker {
   #forcedOpen = false
   #failures = 0
   #windowStart = 0
+  #tally = { since: 0, calls: 0, failed: 0 }
   #lastFailureAt: number | null = null
   #lastError: string | null = null
   #openedAt: number | null = null
@@ -98,12 +104,18 @@ export class CircuitBreaker {
   /** Notes that a call begins, which is the probe when one is due. It ends with one of the three verdicts. */
   begin(): BreakerCall {
     let probe: Probe | undefined
+    let mayClose = this.#state !== 'closed'
     if (this.#state === 'half_open' && !this.#probe) {
       probe = Promise.withResolvers()
       this.#probe = probe
     }
     return {
-      succeed: () => this.#succeed(probe),
+      heard: () => {
+        if (!mayClose) return
+        mayClose = false
+        this.#succeed(probe, true)
+      },
+      succeed: () => this.#succeed(probe, mayClose),
       fail: (category, retryAfterMs) => this.#fail(probe, category, retryAfterMs),
       release: () => this.#release(probe),
     }
@@ -149,11 +161,13 @@ export class CircuitBreaker {
     }
   }
 
-  #succeed(probe: Probe | undefined) {
+  /** `mayClose`: the call began while others were kept away. A success from before says nothing of what has happened since. */
+  #succeed(probe: Probe | undefined, mayClose: boolean) {
     const wasProbe = this.#release(probe)
+    if (this.#state !== 'closed' && !mayClose) return
     if (this.#forcedOpen || this.#creditTripped || (this.#authTripped && !wasProbe)) return
     this.#authTripped = false
-    this.#failures = 0
+    this.#takeTally(false)
     this.#close('success')
   }
 
@@ -186,9 +200,21 @@ export class CircuitBreaker {
     if (now - this.#windowStart > this.#settings.window_seconds * 1000) this.#failures = 0
     if (this.#failures === 0) this.#windowStart = now
     this.#failures += 1
+    const failsOften = this.#takeTally(true)
     if (wasProbe) this.#cooldownMs = Math.min(this.#cooldownMs * 2, this.#settings.max_cooldown_seconds * 1000)
-    const isOver = this.#state === 'closed' && this.#failures >= this.#settings.threshold
+    const isOver = this.#state === 'closed' && (failsOften || this.#failures >= this.#settings.threshold)
     if (wasProbe || isOver) this.#open(this.#cooldownMs * this.#jitter(), category)
+  }
+
+  /** True when too many of the window's calls have failed. */
+  #takeTally(failed: boolean): boolean {
+    const now = this.#tools.now()
+    const tally = this.#tally
+    if (now - tally.since > this.#settings.window_seconds * 1000)
+      Object.assign(tally, { since: now, calls: 0, failed: 0 })
+    tally.calls += 1
+    if (failed) tally.failed += 1
+    return tally.calls >= minTalliedCalls && tally.failed >= tally.calls * maxFailedShare
   }
 
   #jitter(): number {
@@ -226,7 +252,9 @@ export class CircuitBreaker {
     this.#retryAt = null
     this.#failures = 0
     this.#cooldownMs = this.#settings.cooldown_seconds * 1000
-    if (this.#state !== 'closed') this.#move('closed', reason)
+    if (this.#state === 'closed') return
+    this.#tally = { since: 0, calls: 0, failed: 0 }
+    this.#move('closed', reason)
   }
 
   #halfOpenWhenDue() {

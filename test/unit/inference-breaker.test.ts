@@ -107,6 +107,66 @@ test('a call from before does not pass for the probe', () => {
   expect(breaker.status(false).state).toBe('closed')
 })
 
+test('a success from before it opened does not close it', () => {
+  const { breaker, fail } = startBreaker()
+  const [before, limited] = [breaker.begin(), breaker.begin()]
+  limited.fail('rate_limit', 60_000)
+  before.succeed()
+  expect(breaker.admission()).toBe('blocked')
+  breaker.reset()
+  const early = breaker.begin()
+  fail(3)
+  early.succeed()
+  expect(breaker.status(false)).toMatchObject({ state: 'open', failure_count: 3 })
+  breaker.begin().succeed()
+  expect(breaker.status(false).state).toBe('closed')
+})
+
+test('a probe has its verdict with the first words, and counts what comes after as any other call', () => {
+  const { breaker, clock, fail, moves } = startBreaker()
+  fail(3)
+  clock.now += 60_000
+  expect(breaker.admission()).toBe('probe')
+  const probe = breaker.begin()
+  probe.heard()
+  probe.heard()
+  expect(breaker.admission()).toBe('open')
+  probe.fail('reset')
+  expect(breaker.status(false)).toMatchObject({ state: 'closed', failure_count: 1, current_cooldown_seconds: 60 })
+  expect(moves).toEqual(['closed → open', 'open → half_open', 'half_open → closed'])
+})
+
+test('the first words of a call that is no probe say nothing', () => {
+  const { breaker, fail } = startBreaker()
+  const early = breaker.begin()
+  fail(3)
+  early.heard()
+  expect(breaker.admission()).toBe('blocked')
+})
+
+test.each([
+  ['every second call fails', 2, 'open'],
+  ['every third call fails', 3, 'closed'],
+] as const)('when %s, successes in between help only so far', (_, every, state) => {
+  const { breaker } = startBreaker()
+  for (let i = 1; i <= 30; i++) {
+    if (breaker.admission() !== 'open') break
+    if (i % every === 0) breaker.begin().fail('server')
+    else breaker.begin().succeed()
+  }
+  expect(breaker.status(false).state).toBe(state)
+})
+
+test('failures of another window do not speak against a provider', () => {
+  const { breaker, clock } = startBreaker()
+  for (let i = 0; i < 20; i++) {
+    clock.now += 7_000
+    if (i % 2 === 0) breaker.begin().fail('server')
+    else breaker.begin().succeed()
+  }
+  expect(breaker.status(false).state).toBe('closed')
+})
+
 test('a refused request never counts, and as a probe shows that the provider is there', () => {
   const { breaker, clock, fail } = startBreaker()
   for (let i = 0; i < 10; i++) breaker.begin().fail('rejected')
