@@ -8,4 +8,6 @@ export const benches: Record<string, () => Promise<Bench>> = {
   'rpc-hop': async () => (await import('./rpc-hop.ts')).rpcHop,
   'event-loop': async () => (await import('./event-loop.ts')).eventLoop,
   'start-up': async () => (await import('./start-up.ts')).startUp,
+  'service-kills': async () => (await import('./service-kills.ts')).serviceKills,
+  'crash-loop': async () => (await import('./crash-loop.ts')).crashLoop,
 }
