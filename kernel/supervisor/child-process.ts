@@ -26,6 +26,10 @@ const wirelessMs = 100
 const memoryPolls = 3
 const memoryKillFactor = 1.5
 
+/** Messages that are wrong in themselves, and those that belong to no call: of these some are left over by each call given up. */
+const maxFaults = 10
+const maxStrays = 50_000
+
 /** A line that a child wrote. */
 export type LogListener = (service: string, line: string, stream: 'stdout' | 'stderr') => void
 
@@ -52,7 +56,8 @@ export class ChildProcess {
   readonly #process: NodeChild
   readonly #events: ChildEvents
   readonly #greeted: Promise<Peer>
-  readonly #faults = new WireFaults()
+  readonly #faults = new WireFaults(maxFaults)
+  readonly #strays = new WireFaults(maxStrays)
   #peer: Peer | undefined
   #stopHeartbeat = () => {}
   readonly #timers: NodeJS.Timeout[] = []
@@ -193,6 +198,7 @@ export class ChildProcess {
         }
         this.#peer = new Peer(channel, {
           onFault: (message, cause) => this.#fault(message, cause),
+          onStray: () => this.#count(this.#strays),
           onHandlerFailure: (method, cause) => this.#events.onFault(`${method} failed`, cause),
         })
         this.#peer.serve(this.#spec.kernel.contract, this.#spec.kernel.handlers)
@@ -222,6 +228,10 @@ export class ChildProcess {
 
   #fault(message: string, cause?: unknown): void {
     this.#events.onFault(message, cause)
-    if (this.#faults.count()) this.kill(WireFaults.tooMany)
+    this.#count(this.#faults)
+  }
+
+  #count(faults: WireFaults): void {
+    if (faults.count()) this.kill(faults.tooMany)
   }
 }

@@ -4,6 +4,8 @@ import type { Readable } from 'node:stream'
 const maxLineLength = 16_384
 /** More lines than this in one second are counted and left out. */
 const maxLinesPerSecond = 500
+/** Once lines are left out, what the child writes is read in sips, so long apart, in milliseconds. */
+const sipMs = 10
 
 /** Hands on each line of a child's output, bounded in length and rate, so that a child that babbles can not drown the log. */
 export function readLogLines(stream: Readable, onLine: (line: string) => void, now: () => number = Date.now): void {
@@ -34,6 +36,10 @@ export function readLogLines(stream: Readable, onLine: (line: string) => void, n
     const parts = (held + text).split('\n')
     held = (parts.pop() ?? '').slice(0, maxLineLength)
     for (const line of parts) take(line.slice(0, maxLineLength))
+    if (dropped === 0) return
+    // Lines that nobody will see are not worth the time of those who wait for answers.
+    stream.pause()
+    setTimeout(() => stream.resume(), sipMs)
   })
   stream.on('end', () => {
     take(held)

@@ -1,16 +1,27 @@
-/** More faults on the wire than this in `babbleMs`, and the child is ended. */
-const maxFaults = 10
-const babbleMs = 10_000
+const windowMs = 10_000
 
-/** Counts frames that should not have been sent. */
+/** Counts messages that should not have been sent, within ten seconds. */
 export class WireFaults {
-  #recent: number[] = []
+  readonly #max: number
+  #count = 0
+  #windowEnds = Number.NEGATIVE_INFINITY
 
-  /** Whether this fault was one too many. */
-  count(now: number = performance.now()): boolean {
-    this.#recent = [...this.#recent.filter((at) => at > now - babbleMs), now]
-    return this.#recent.length > maxFaults
+  /** More than `max` are too many. */
+  constructor(max: number) {
+    this.#max = max
   }
 
-  static readonly tooMany = `more than ${maxFaults} faults on the wire within ${babbleMs / 1000} s`
+  /** Whether this one was too many. */
+  count(now: number = performance.now()): boolean {
+    if (now >= this.#windowEnds) {
+      this.#windowEnds = now + windowMs
+      this.#count = 0
+    }
+    this.#count += 1
+    return this.#count > this.#max
+  }
+
+  get tooMany(): string {
+    return `more than ${this.#max} faults on the wire within ${windowMs / 1000} s`
+  }
 }

@@ -23,6 +23,8 @@ const streamHighWaterBytes = 1024 * 1024
 export interface PeerOptions {
   /** Told of each frame that is not JSON-RPC 2.0. */
   onFault?: (message: string, cause?: unknown) => void
+  /** Told of each message that belongs to nothing. A few are left over whenever a call is given up. */
+  onStray?: () => void
   /** Told of handlers that failed for an internal reason: the caller learns no more than that. */
   onHandlerFailure?: (method: string, cause: unknown) => void
   /** The largest frame that the other end takes. */
@@ -43,6 +45,7 @@ export class Peer {
   readonly #incoming = new Map<number | string, IncomingCall>()
   readonly #notices = new Map<string, (params: NoticeParams) => void>()
   readonly #onFault: NonNullable<PeerOptions['onFault']>
+  readonly #onStray: NonNullable<PeerOptions['onStray']>
   readonly #onHandlerFailure: NonNullable<PeerOptions['onHandlerFailure']>
   readonly #maxFrameBytes: number
   #nextId = 0
@@ -53,6 +56,7 @@ export class Peer {
   constructor(channel: Channel, options: PeerOptions = {}) {
     this.#channel = channel
     this.#onFault = options.onFault ?? (() => {})
+    this.#onStray = options.onStray ?? (() => {})
     this.#onHandlerFailure = options.onHandlerFailure ?? (() => {})
     this.#maxFrameBytes = options.maxFrameBytes ?? maxFrameBytes
     this.#client = new JSONRPCClient((_request, frame) => channel.send(frame))
@@ -62,7 +66,11 @@ export class Peer {
     }
     this.#notices.set('$/cancel', ({ id }) => this.#incomingCall(id)?.end(new RuntimeError('cancelled')))
     this.#notices.set('$/credit', ({ id, chunks }) => this.#incomingCall(id)?.addCredit(chunks))
-    this.#notices.set('$/chunk', ({ id, chunk }) => this.#outgoing.get(id as number)?.reader?.push(chunk))
+    this.#notices.set('$/chunk', ({ id, chunk }) => {
+      const reader = this.#outgoing.get(id as number)?.reader
+      if (reader) reader.push(chunk)
+      else this.#onStray()
+    })
     channel.onFrame((frame) => this.#receive(frame))
     channel.onClose((reason) => this.#end(reason))
   }
@@ -133,9 +141,14 @@ export class Peer {
   #receive(frame: string): void {
     const message = parseMessage(frame)
     if (!message) this.#onFault('A frame is not JSON-RPC 2.0')
-    else if (message.kind === 'response') this.#client.receive(message.response)
-    else if (message.kind === 'notice') this.#notices.get(message.method)?.(message.params)
-    else {
+    else if (message.kind === 'response') {
+      if (this.#outgoing.has(message.response.id as number)) this.#client.receive(message.response)
+      else this.#onStray()
+    } else if (message.kind === 'notice') {
+      const listener = this.#notices.get(message.method)
+      if (listener) listener(message.params)
+      else this.#onStray()
+    } else {
       const { request } = message
       this.#server.receive(request).then(
         (response) => response && this.#reply(request.method, response),
@@ -145,7 +158,9 @@ export class Peer {
   }
 
   #incomingCall(id: unknown): IncomingCall | undefined {
-    return this.#incoming.get(id as number | string)
+    const call = this.#incoming.get(id as number | string)
+    if (!call) this.#onStray()
+    return call
   }
 
   async #answer(name: string, request: Request, declared: Method, handler: Handler): Promise<JSONRPCResponse> {

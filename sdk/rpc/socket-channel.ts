@@ -2,6 +2,8 @@ import type { Duplex } from 'node:stream'
 import { type Channel, maxFrameBytes } from './channel.ts'
 
 const newline = 0x0a
+/** A read of this many bytes is full: more is waiting. */
+const fullReadBytes = 65_536
 
 export interface SocketChannelOptions {
   maxFrameBytes?: number
@@ -35,7 +37,13 @@ export function socketChannel(socket: Duplex, options: SocketChannelOptions = {}
   }
 
   const lines = lineSplitter(limit, (line) => onFrame(line), options.onOversize)
-  socket.on('data', lines)
+  socket.on('data', (bytes: Buffer) => {
+    lines(bytes)
+    if (bytes.length < fullReadBytes || closed) return
+    // Whoever else has something to say comes between, however fast this end talks.
+    socket.pause()
+    setImmediate(() => socket.resume())
+  })
   socket.on('error', finish)
   socket.on('end', () => finish())
   socket.on('close', () => finish())

@@ -90,8 +90,8 @@ test('nothing to sweep is no error, forgetting twice neither', () => {
 })
 
 test('a fault now and then is forgiven, eleven within ten seconds are not', () => {
-  const faults = new WireFaults()
+  const faults = new WireFaults(10)
   for (let n = 0; n < 50; n++) expect(faults.count(n * 1_000)).toBe(false)
-  const babbling = new WireFaults()
+  const babbling = new WireFaults(10)
   expect(Array.from({ length: 11 }, (_, n) => babbling.count(n))).toEqual([...Array(10).fill(false), true])
 })
