@@ -10,4 +10,5 @@ export const benches: Record<string, () => Promise<Bench>> = {
   'start-up': async () => (await import('./start-up.ts')).startUp,
   'service-kills': async () => (await import('./service-kills.ts')).serviceKills,
   'crash-loop': async () => (await import('./crash-loop.ts')).crashLoop,
+  'upstream-faults': async () => (await import('./upstream-faults.ts')).upstreamFaults,
 }
