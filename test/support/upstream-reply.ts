@@ -21,6 +21,8 @@ export interface UpstreamReply {
   body?: unknown
   /** Wait before the first byte, in milliseconds. */
   delayMs?: number
+  /** Wait for this before the first byte. */
+  until?: Promise<unknown>
   /** Wait before each streamed piece, in milliseconds. */
   chunkDelayMs?: number
   /** The body leaves in slices of this many bytes, so that characters and events are cut anywhere. */

@@ -156,6 +156,7 @@ async function perform(
   const protocol = protocolOf(pathname)
   const streams = request.body.stream === true || pathname.endsWith(':streamGenerateContent')
   if (reply.raw && response.socket) return reply.raw(response.socket, { streams, path: pathname })
+  await reply.until
   if (reply.delayMs) await delay(reply.delayMs, undefined, { signal })
   const early = !reply.afterChunks && (!streams || reply.fault === 'hang' || reply.fault === 'reset')
   if (early && reply.fault === 'hang') return
