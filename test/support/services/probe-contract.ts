@@ -50,6 +50,17 @@ export const probe = service('probe', {
     timeoutMs,
     retry: 'never',
   }),
+  /** Never stops saying the same line, to its log or to the kernel, and goes on answering meanwhile. */
+  flood: method({
+    params: z.object({ where: z.enum(['stdout', 'stderr', 'wire']), line: z.string() }),
+    result: z.null(),
+    timeoutMs,
+    retry: 'never',
+  }),
+  /** Dies with half of its answer on the wire. */
+  dieMidFrame: method({ params: nothing, result: z.string(), timeoutMs, retry: 'safe' }),
+  /** Fills its heap until that is full. */
+  hoard: method({ params: nothing, result: z.null(), timeoutMs, retry: 'never' }),
   environment: method({ params: nothing, result: z.record(z.string(), z.string()), timeoutMs, retry: 'safe' }),
   allocate: method({ params: z.object({ bytes: z.int() }), result: z.null(), timeoutMs, retry: 'never' }),
   exit: method({ params: z.object({ code: z.int() }), result: z.null(), timeoutMs, retry: 'never' }),

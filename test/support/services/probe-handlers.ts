@@ -5,6 +5,8 @@ import type { Client, ServiceContract, ServiceHandlers } from '#sdk/service.ts'
 import type { probe, probeKernel } from './probe-contract.ts'
 
 const held: Buffer[] = []
+const descriptors = { stdout: 1, stderr: 2, wire: 3 }
+const floodBatchBytes = 16_384
 
 export function probeHandlers(
   kernel: Client<typeof probeKernel>,
@@ -47,6 +49,24 @@ export function probeHandlers(
       process.stdout.write(`${text.repeat(length)}\n`)
       return null
     },
+    flood({ where, line }) {
+      const batch = `${line}\n`.repeat(Math.ceil(floodBatchBytes / line.length))
+      const go = () => {
+        writeAll(descriptors[where], batch)
+        setImmediate(go)
+      }
+      setImmediate(go)
+      return null
+    },
+    dieMidFrame() {
+      writeAll(descriptors.wire, '{"jsonrpc":"2.0","id":1,"result":"half of wh')
+      process.kill(process.pid, 'SIGKILL')
+      return ''
+    },
+    hoard() {
+      const words: string[][] = []
+      for (;;) words.push(Array.from({ length: 10_000 }, (_, n) => `word ${n}`))
+    },
     environment: () => Object.fromEntries(Object.entries(process.env).map(([name, value]) => [name, value ?? ''])),
     allocate({ bytes }) {
       held.push(Buffer.alloc(bytes, 1))
@@ -59,12 +79,17 @@ export function probeHandlers(
   }
 }
 
-/** Writes one line to the fourth descriptor, whole, although the socket does not block. */
+/** Writes one line to the kernel, past the contract. */
 export function writeToWire(text: string): void {
-  let bytes = Buffer.from(`${text}\n`)
+  writeAll(descriptors.wire, `${text}\n`)
+}
+
+/** Writes the whole text at once, although pipes and sockets do not block. */
+function writeAll(descriptor: number, text: string): void {
+  let bytes = Buffer.from(text)
   while (bytes.length > 0) {
     try {
-      bytes = bytes.subarray(writeSync(3, bytes))
+      bytes = bytes.subarray(writeSync(descriptor, bytes))
     } catch (thrown) {
       if ((thrown as NodeJS.ErrnoException).code !== 'EAGAIN') throw thrown
     }
