@@ -136,7 +136,10 @@ export class TurnRunner {
       } catch (thrown) {
         const error = toRuntimeError(thrown)
         if (live.suspended)
-          throw new RuntimeError('unavailable', 'Keel is stopping; the turn goes on after the next start')
+          throw new RuntimeError('unavailable', 'Keel is stopping; the turn goes on after the next start', {
+            retry_after_seconds: 2,
+            turn_id: live.id,
+          })
         if (error.kind === 'cancelled') return this.#finish(live, request, interruptedEnd(live.text))
         const lost = isErrorOf(error, 'unavailable', 'outcome_unknown')
         if (!lost || Date.now() >= deadline) {
