@@ -23,15 +23,14 @@ export interface ServiceSetup<S extends ServiceContract> {
 
 /**
  * The whole of a service's main.ts: greets the kernel, sets up, serves, and ends when the kernel says so or the wire
- * closes. SIGINT and SIGTERM reach the whole process group at Ctrl-C and are the kernel's to act on.
+ * closes. Signals reach the whole process group, from a terminal for example, and are the kernel's to act on.
  */
 export function runService<S extends ServiceContract, K extends ServiceContract>(
   contract: S,
   kernelContract: K,
   setUp: (kernel: Client<K>, log: Logger) => ServiceSetup<S> | Promise<ServiceSetup<S>>,
 ): void {
-  process.on('SIGINT', () => {})
-  process.on('SIGTERM', () => {})
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   const log = serviceLog(contract.name)
   const channel = socketChannel(new Socket({ fd: wireFd }))
   const peer = new Peer(channel, {
