@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
+import type { StartKernel } from '../handover/local-kernel.ts'
 import { chat } from './chat.ts'
 import type { CliIo, GlobalOptions } from './cli-io.ts'
 import { checkConfig, getSetting, setSetting, unsetSetting } from './config.ts'
@@ -8,10 +9,12 @@ import { doctor } from './doctor.ts'
 import { showLogs } from './logs.ts'
 import { addProvider, removeProvider, setProviderKey } from './provider.ts'
 import { listServices, restartService } from './service.ts'
-import { type StartKernel, type StartOptions, start } from './start.ts'
+import { type StartOptions, start } from './start.ts'
 import { startDetached } from './start-detached.ts'
+import { startSuccessor } from './start-successor.ts'
 import { showStatus } from './status.ts'
 import { stop } from './stop.ts'
+import { upgrade } from './upgrade.ts'
 
 export interface ProgramContext {
   io: CliIo
@@ -43,8 +46,10 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
     .option('--detach', 'start it in the background and return once it is up')
     .option('--new-secret-key', 'make a new secret.key where the old one is lost; stored keys must be entered again')
     .addOption(new Option('--announce').hideHelp())
+    .addOption(new Option('--successor').hideHelp())
     .action(async (options: StartOptions & { detach?: boolean }, command: Command) => {
       const given = { ...options, ...optionsOf(command) }
+      if (options.successor) return onExitCode(await startSuccessor(io, given))
       onExitCode(await (options.detach ? startDetached(io, given) : start(io, given, startKernel)))
     })
 
@@ -52,6 +57,12 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
     .command('stop')
     .description('stop the Keel of this home and wait until it has')
     .action((_, command: Command) => stop(session(command)))
+
+  program
+    .command('upgrade')
+    .alias('restart')
+    .description('let a new process take over, with the code and settings of now; no caller is refused')
+    .action((_, command: Command) => upgrade(session(command)))
 
   program
     .command('status')

@@ -1,9 +1,9 @@
 import { CommanderError } from 'commander'
+import type { StartKernel } from '../handover/local-kernel.ts'
 import { terminalText } from '../logs/terminal-text.ts'
 import type { CliIo } from './cli-io.ts'
 import { exitCodeOf, failureText } from './failure.ts'
 import { buildProgram } from './program.ts'
-import type { StartKernel } from './start.ts'
 
 /** The kernel is loaded by `start` alone: every other command is quicker without it. */
 async function loadAndStart(options: Parameters<StartKernel>[0]) {

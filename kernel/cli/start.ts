@@ -1,24 +1,17 @@
-import { writeFileSync } from 'node:fs'
 import packageJson from '../../package.json' with { type: 'json' }
+import { KernelHost } from '../handover/kernel-host.ts'
+import { LocalKernel, type StartKernel } from '../handover/local-kernel.ts'
+import { listenToSignals } from '../handover/signals.ts'
 import { type Home, openHome, replaceSecretKey } from '../home.ts'
 import type { CliIo, GlobalOptions } from './cli-io.ts'
 import { createOutput, type Output } from './output.ts'
-
-/** What `start` needs of the kernel. */
-export interface RunningKernel {
-  url: string
-  /** For a browser. */
-  dashboardUrl: string
-  /** Settles with the exit code. */
-  closed: Promise<number>
-  close(reason: string): Promise<void>
-}
-export type StartKernel = (options: { home?: string; env: NodeJS.ProcessEnv }) => Promise<RunningKernel>
 
 export interface StartOptions extends GlobalOptions {
   newSecretKey?: boolean
   /** Tells the process that started this one, over its channel, when it is up. */
   announce?: boolean
+  /** Waits to be told over its channel to take over from a running kernel. */
+  successor?: boolean
 }
 
 /** What a detached kernel tells the process that started it. */
@@ -29,29 +22,30 @@ export interface StartAnnouncement {
   home: string
 }
 
-/** Runs Keel until it is told to stop; the second signal does not wait for turns. */
+/**
+ * Runs Keel until it is told to stop; the second signal does not wait for turns. After an upgrade, whoever waits for this
+ * process goes on waiting for it; one that was started in the background leaves.
+ */
 export async function start(io: CliIo, options: StartOptions, startKernel: StartKernel): Promise<number> {
   const home = prepareHome(io, options)
-  const kernel = await startKernel({ home: home.root, env: io.env })
-  writeFileSync(home.urlFile, `${kernel.url}\n`, { mode: 0o600 })
+  const local = new LocalKernel(home, io.env, startKernel)
+  const kernel = await local.start()
   const announcement = { url: kernel.url, dashboard_url: kernel.dashboardUrl, pid: process.pid, home: home.root }
   if (options.announce && process.send) {
     process.send(announcement)
     process.disconnect?.()
   } else showStart(announcement, createOutput(io, options), 'Stop it with Ctrl-C.')
 
-  const stops: NodeJS.Signals[] = ['SIGINT', 'SIGTERM']
-  let asked = false
-  const stop = (signal: NodeJS.Signals) => {
-    if (asked) process.exit(signal === 'SIGINT' ? 130 : 143)
-    asked = true
-    void kernel.close(signal)
-  }
-  for (const signal of stops) process.on(signal, stop)
+  const host = new KernelHost(local, { home, env: io.env, isWatched: !options.announce })
+  const ignoreSignals = listenToSignals({
+    onStop: (signal) => host.stop(signal),
+    onSecondStop: () => host.stopNow(),
+    onUpgrade: () => void host.handOver(),
+  })
   try {
-    return await kernel.closed
+    return await host.ended
   } finally {
-    for (const signal of stops) process.off(signal, stop)
+    ignoreSignals()
   }
 }
 

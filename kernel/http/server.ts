@@ -28,6 +28,7 @@ export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: B
 /** A listening socket as Node passes it between processes. One that was received accepts nobody until a server listens on it. */
 export interface ListenHandle {
   readonly fd: number
+  close(): void
 }
 
 export type ListenTarget = { host: string; port: number } | { handle: ListenHandle }
@@ -112,12 +113,14 @@ export function createHttpServer({ handle, upgrade }: HttpServerOptions): HttpSe
     closing = true
     closed ??= new Promise<void>((resolve) => {
       // To Node a connection that was just accepted is idle too; its request may be on the way.
-      const sweep = setInterval(() => expectsFirstRequest() || server.closeIdleConnections(), idleSweepMs)
+      const closeIdle = () => expectsFirstRequest() || server.closeIdleConnections()
+      const sweep = setInterval(closeIdle, idleSweepMs)
       NetServer.prototype.close.call(server, () => {
         clearInterval(sweep)
         server.close()
         resolve()
       })
+      closeIdle()
     })
     return closed
   }

@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream'
 import { json as readBody } from 'node:stream/consumers'
 import { onTestFinished } from 'vitest'
 import { runCli } from '#kernel/cli/run-cli.ts'
-import type { StartKernel } from '#kernel/cli/start.ts'
+import type { StartKernel } from '#kernel/handover/local-kernel.ts'
 
 export interface CliRun {
   code: number

@@ -250,8 +250,11 @@ test('start prints where Keel is, passes its exit code on, and knows the codes o
       return {
         url: 'http://127.0.0.1:7',
         dashboardUrl: 'http://127.0.0.1:7/#x',
+        log: { error: () => {} },
+        listener: undefined,
         closed: Promise.resolve(0),
         close: async () => {},
+        letGo: () => Promise.reject(new Error('nobody asked')),
       }
     },
   })
