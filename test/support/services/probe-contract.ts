@@ -58,7 +58,7 @@ export const probe = service('probe', {
     retry: 'never',
   }),
   /** Dies with half of its answer on the wire. */
-  dieMidFrame: method({ params: nothing, result: z.string(), timeoutMs, retry: 'safe' }),
+  dieMidFrame: method({ params: nothing, result: z.null(), timeoutMs, retry: 'never' }),
   /** Fills its heap until that is full. */
   hoard: method({ params: nothing, result: z.null(), timeoutMs, retry: 'never' }),
   environment: method({ params: nothing, result: z.record(z.string(), z.string()), timeoutMs, retry: 'safe' }),

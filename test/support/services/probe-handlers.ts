@@ -61,7 +61,7 @@ export function probeHandlers(
     dieMidFrame() {
       writeAll(descriptors.wire, '{"jsonrpc":"2.0","id":1,"result":"half of wh')
       process.kill(process.pid, 'SIGKILL')
-      return ''
+      return null
     },
     hoard() {
       const words: string[][] = []
