@@ -43,7 +43,7 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
   const { request, settings, provider, model, signal, untilFirstDelta } = input
   // Before any clock runs: the first call of a format loads its SDK.
   const ask = await providerByFormat[provider.format]()
-  const giveBack = await router.slots.take(signal, untilFirstDelta)
+  const giveBack = await router.slotsOf(provider.name).take(signal, untilFirstDelta)
   const breaker = router.breakers.of(provider.name)
   if (!input.isRisk && breaker.admission() === 'blocked') {
     giveBack()

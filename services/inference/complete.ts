@@ -32,9 +32,11 @@ export function completer(router: Router, cache: ResponseCache, currentSettings:
     if (scope === null && !isShared) return answer(asker)
 
     const key = scope === null ? wordsOf(request) : cacheKey(scope, request)
-    const similarity = scope === null ? undefined : await likeness(request, settings, asker.signal)
-    const hit = scope === null ? undefined : findHit(key, similarity)
+    const exact = scope === null ? undefined : cache.find(key)
+    const similarity = scope === null || exact ? undefined : await likeness(request, settings, asker.signal)
+    const hit = exact ?? (similarity && cache.findSimilar(key, similarity))
     if (hit) return replay(hit, { request, pinned, settings, asker, startedAt })
+    if (scope !== null) cache.countMiss()
 
     const work = async (to: Asker) => {
       const result = await answer(to)
@@ -46,20 +48,14 @@ export function completer(router: Router, cache: ResponseCache, currentSettings:
     return shared ? reused({ level: 'exact', result }, request, router.now() - startedAt) : result
   }
 
-  function findHit(key: string, embedding: number[] | undefined): CacheHit | undefined {
-    const hit = cache.find(key) ?? (embedding && cache.findSimilar(key, embedding))
-    if (!hit) cache.countMiss()
-    return hit
-  }
-
   /** The vector of a question that a similar one may answer; without it the cache goes by the exact words. */
   async function likeness(request: InferenceRequest, settings: InferenceSettings, signal: AbortSignal) {
     const text = settings.embedding_model === null ? undefined : semanticText(request)
     if (text === undefined || settings.embedding_model === null) return undefined
     try {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(embeddingTimeoutMs)])
       const asked = { model: settings.embedding_model, input: [text] }
-      return (await embedTexts(router, settings, asked, limit)).vectors[0]
+      const patience = { limitMs: embeddingTimeoutMs, takesRisks: false }
+      return (await embedTexts(router, settings, asked, signal, patience)).vectors[0]
     } catch (err) {
       signal.throwIfAborted()
       router.log.warn({ err }, 'the cache goes without likeness')

@@ -26,12 +26,20 @@ export interface Embedded {
 /** Google takes no more texts than this at once. */
 const googleBatch = 100
 
+export interface Patience {
+  /** Shorter than what the settings allow any provider, in milliseconds. */
+  limitMs?: number
+  /** A breaker that failures opened is passed by: there is no other provider to ask. */
+  takesRisks: boolean
+}
+
 /** Vectors of texts, in their order. The provider's breaker and the ledger hear of it as of any other call. */
 export async function embedTexts(
   router: Router,
   settings: InferenceSettings,
   request: EmbedRequest,
   signal: AbortSignal,
+  { limitMs = Number.POSITIVE_INFINITY, takesRisks }: Patience = { takesRisks: true },
 ): Promise<Embedded> {
   const model = resolveModel(settings, request.model)?.model ?? request.model
   const provider = providerOf(settings, model)
@@ -42,15 +50,16 @@ export async function embedTexts(
     throw upstreamError(new UpstreamFailure('no_provider', 'The key is missing'), [], false)
   }
   const breaker = router.breakers.of(provider.name)
-  if (breaker.admission() === 'blocked' && !breaker.mayBeRisked) {
+  if (breaker.admission() === 'blocked' && !(takesRisks && breaker.mayBeRisked)) {
     throw upstreamError(new UpstreamFailure(breaker.blockedBy, 'The breaker is open'), [], false)
   }
   const startedAt = router.now()
-  const giveBack = await router.slots.take(signal)
+  const giveBack = await router.slotsOf(provider.name).take(signal)
   const call = breaker.begin()
   const settle = router.capacity.reserve(provider.name, 0)
   try {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(settings.routing.per_provider_timeout_seconds * 1000)])
+    const waitMs = Math.min(limitMs, settings.routing.per_provider_timeout_seconds * 1000)
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(waitMs)])
     const { vectors, tokens } = await requestVectors(provider, splitModel(model).bare, request, limit)
     if (vectors.length !== request.input.length) {
       throw new UpstreamFailure('invalid_answer', `${vectors.length} vectors for ${request.input.length} texts`)

@@ -5,14 +5,14 @@ import { Capacity } from './capacity.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 import type { CostLedger } from './cost-ledger.ts'
 import { Quality } from './quality.ts'
-import { type UpstreamSlots, upstreamSlots } from './upstream-slots.ts'
+import { slotsByProvider } from './upstream-slots.ts'
 
 /** What the service knows of its providers while it runs, and what it does that knowledge with. */
 export interface Router {
   breakers: Breakers
   capacity: Capacity
   quality: Quality
-  slots: UpstreamSlots
+  slotsOf: ReturnType<typeof slotsByProvider>
   recordCost: CostLedger
   log: Logger
   now: () => number
@@ -42,7 +42,7 @@ export function createRouter(setup: RouterSetup): Router {
     }),
     capacity: new Capacity(now),
     quality: new Quality(setup.observations),
-    slots: upstreamSlots(),
+    slotsOf: slotsByProvider(),
     recordCost: setup.recordCost,
     log: setup.log,
     now,

@@ -1,6 +1,6 @@
 import { RuntimeError } from '#sdk/errors.ts'
 
-/** How many calls to providers may be under way at once, and how many may wait for their turn. */
+/** How many calls to one provider may be under way at once, and how many may wait for their turn. */
 const maxConcurrentCalls = 256
 const maxWaitingCalls = 1_024
 
@@ -43,4 +43,14 @@ export function upstreamSlots(limit = maxConcurrentCalls, maxWaiting = maxWaitin
   }
 }
 
-export type UpstreamSlots = ReturnType<typeof upstreamSlots>
+type UpstreamSlots = ReturnType<typeof upstreamSlots>
+
+/** Each provider has places of its own: one that hangs fills no other's. */
+export function slotsByProvider(): (provider: string) => UpstreamSlots {
+  const known = new Map<string, UpstreamSlots>()
+  return (provider) => {
+    const slots = known.get(provider) ?? upstreamSlots()
+    known.set(provider, slots)
+    return slots
+  }
+}
