@@ -21,6 +21,8 @@ export interface DaemonOptions {
   home?: string
   /** Where Keel is installed; this repository unless told. */
   install?: string
+  /** In a process group of its own, as a shell does it; the group's number is the pid. */
+  ownGroup?: boolean
 }
 
 export interface Daemon {
@@ -33,6 +35,8 @@ export interface Daemon {
   /** Everything written to stdout and stderr so far. */
   output(): string
   fetch(path: string, init?: RequestInit): Promise<Response>
+  /** The exit code of the process that was started, or the signal that ended it. */
+  ended: Promise<number | NodeJS.Signals | null>
   /** Sends a signal to the kernel and waits for the end; returns the exit code, or the signal that ended it. */
   stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals | null>
   /** Stops it if it runs, and removes a home of its own. */
@@ -46,6 +50,7 @@ export async function startDaemon({
   env = {},
   home: given,
   install = root,
+  ownGroup = false,
 }: DaemonOptions = {}): Promise<Daemon> {
   const home = given ?? mkdtempSync(join(tmpdir(), 'keel-home-'))
   if (config !== undefined) writeFileSync(join(home, 'keel.toml'), config)
@@ -53,6 +58,7 @@ export async function startDaemon({
   const [file, args] = command === 'npm' ? ['npm', ['start']] : [process.execPath, ['kernel/cli/keel.mjs', 'start']]
   const child = spawn(file, args, {
     cwd: install,
+    detached: ownGroup,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...inherited, KEEL_HOME: home, KEEL_PORT: '0', ...env },
   })
@@ -62,7 +68,7 @@ export async function startDaemon({
   const url = await announcedUrl(child, () => output)
   const apiKey = env.KEEL_API_KEY ?? readFileSync(join(home, 'api.key'), 'utf8').trim()
   const pid = Number(readFileSync(join(home, 'run', 'keel.pid'), 'utf8'))
-  const ended = once(child, 'exit')
+  const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals | null)
 
   async function stop(signal: NodeJS.Signals = 'SIGTERM') {
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode ?? child.signalCode
@@ -79,6 +85,7 @@ export async function startDaemon({
     pid,
     client: createClient({ url, apiKey }),
     output: () => output,
+    ended,
     fetch: (path, init = {}) => fetch(url + path, { ...init, headers: { 'x-api-key': apiKey, ...init.headers } }),
     stop,
     async dispose() {
