@@ -8,6 +8,7 @@ import { runningPid } from '../home-lock.ts'
 import type { CliSession } from './connection.ts'
 import type { Finding } from './doctor.ts'
 import { failureText, isUnreachable } from './failure.ts'
+import { duration } from './status.ts'
 
 /** How long a provider may take to list its models, in milliseconds. */
 const providersMs = 30_000
@@ -18,7 +19,8 @@ export async function checkServer({ client, url, home, isRemote }: CliSession): 
     const health = await client.health.getHealth()
     // The health route is public; this one is not.
     await client.agent.getAgentStatus()
-    const message = `Keel ${health.version} answers at ${url}${pid === undefined ? '' : ` (process ${pid})`}: ${health.status}`
+    const place = pid === undefined ? '' : ` (process ${pid}, up for ${duration(health.uptime_seconds)})`
+    const message = `Keel ${health.version} answers at ${url}${place}: ${health.status}`
     const down = Object.entries(health.checks.services).filter(([, state]) => state === 'down')
     return [
       { check: 'server', status: health.status === 'ok' ? 'ok' : 'warning', message },

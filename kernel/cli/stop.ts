@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { RuntimeError } from '#sdk/errors.ts'
+import { handoverUnderWay } from '../handover/record.ts'
 import { runningPid } from '../home-lock.ts'
 import type { CliSession } from './connection.ts'
 
@@ -9,13 +10,18 @@ const lookEveryMs = 50
 
 /** Asks the kernel of this home to stop and waits until it has. */
 export async function stop({ home, out, io }: CliSession): Promise<void> {
-  const pid = runningPid(home)
+  const deadline = Date.now() + stopMs
+  let pid = runningPid(home)
+  // For a moment in the middle of a handover no kernel has the home.
+  while (pid === undefined && handoverUnderWay(home) && Date.now() < deadline) {
+    await delay(lookEveryMs, undefined, { signal: io.signal })
+    pid = runningPid(home)
+  }
   if (pid === undefined) {
     out.value({ stopped: false, pid: null }, () => out.line(`Keel does not run in ${home.root}.`))
     return
   }
   process.kill(pid, 'SIGTERM')
-  const deadline = Date.now() + stopMs
   while (runningPid(home) === pid) {
     if (Date.now() > deadline) {
       throw new RuntimeError(
