@@ -19,6 +19,8 @@ const idleSweepMs = 25
 /** How long a new connection may take to say what it wants once no others are accepted. */
 const silentMs = 250
 const settleCheckMs = 5
+/** A client that asks again on its connection learns within this time that it should open a new one. */
+const windDownMs = 100
 
 /** The exit code for a port that is taken. */
 export const portTakenExitCode = 2
@@ -141,7 +143,9 @@ export function createHttpServer({ handle, upgrade }: HttpServerOptions): HttpSe
     async windDown(graceMs) {
       closing = true
       const earlier = [...requests.keys()]
+      const noticed = delay(Math.min(windDownMs, graceMs))
       await until(() => !earlier.some((response) => requests.has(response)), performance.now() + graceMs)
+      await noticed
     },
 
     async stopAccepting(requestMs) {
