@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { text as readText } from 'node:stream/consumers'
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createHttpServer, type ListenHandle } from '#kernel/http/server.ts'
@@ -252,9 +251,9 @@ describe('the server', () => {
     await gates.started.promise
     const socket = connect(kernel.port, '127.0.0.1')
     await once(socket, 'connect')
-    await delay(30)
-    const stopped = kernel.server.stopAccepting(20)
-    await delay(50)
+    // Whoever comes later is accepted later.
+    await send(kernel.port, {})
+    const stopped = kernel.server.stopAccepting(1)
     socket.write(`GET / HTTP/1.1\r\nhost: 127.0.0.1:${kernel.port}\r\n\r\n`)
     expect(await readText(socket)).toMatch(/connection: close/i)
     await stopped
