@@ -112,6 +112,17 @@ test('a rate limit keeps the provider out for as long as it says, and does not c
   expect((await ask()).model).toBe('primary/m')
 })
 
+test('a Retry-After may be a date', async () => {
+  const until = new Date(Date.now() + 20_000).toUTCString()
+  primary.script([{ status: 429, headers: { 'retry-after': until } }])
+  expect((await ask()).model).toBe('spare/m')
+  const waitMs = Date.parse((await breaker())?.retry_at ?? '') - clock
+  expect(waitMs).toBeGreaterThan(15_000)
+  expect(waitMs).toBeLessThanOrEqual(20_000)
+  clock += 20_000
+  expect((await ask()).model).toBe('primary/m')
+})
+
 test('a Retry-After beyond a minute is cut to a minute', async () => {
   primary.script([{ status: 429, headers: { 'retry-after': '86400' } }])
   await ask()

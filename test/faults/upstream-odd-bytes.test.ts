@@ -19,8 +19,9 @@ const text = 'Grüße aus 東京 🚀, said in pieces.'
 const protocols = { openai: openaiProtocol, anthropic: anthropicProtocol }
 type Format = keyof typeof protocols
 
-const silenceSeconds = 0.3
-const totalSeconds = 1
+/** For what ends in a time-out; all else has time enough on a busy machine. */
+const hasty = { per_provider_timeout_seconds: 0.3, max_total_inference_seconds: 1 }
+const patient = { per_provider_timeout_seconds: 10, max_total_inference_seconds: 30 }
 const mebibyte = 1024 * 1024
 
 let primary: Upstream
@@ -38,9 +39,8 @@ afterEach(async () => {
   await Promise.all([primary.close(), spare.close()])
 })
 
-async function start(format: Format) {
+async function start(format: Format, routing: typeof hasty) {
   const providers = [providerAt('primary', primary.url, { format }), providerAt('spare', spare.url)]
-  const routing = { per_provider_timeout_seconds: silenceSeconds, max_total_inference_seconds: totalSeconds }
   service = await startInference(
     { settings: settingsWith(providers, { routing }) },
     { random: () => 0, now: () => clock },
@@ -121,7 +121,7 @@ const harmless: Record<string, Raw> = {
   'keep-alive lines through a silence longer than the limit': async (connection, format) => {
     const [first = '', ...rest] = eventsOf(format)
     connection.write(eventHead + first)
-    for (let waited = 0; waited < silenceSeconds * 1_500; waited += 100) {
+    for (let waited = 0; waited < hasty.per_provider_timeout_seconds * 1_500; waited += 100) {
       await delay(100)
       connection.write(': still thinking\n\n')
     }
@@ -174,7 +174,7 @@ const harmful: Record<string, Harm> = {
   'sends a header without end': {
     raw: async (connection) => {
       connection.write('HTTP/1.1 200 OK\r\n')
-      await floodWith(connection, `x-more: ${'y'.repeat(1_000)}\r\n`)
+      await floodWith(connection, `x-more: ${'y'.repeat(1_000)}\r\n`.repeat(32))
     },
     ...invalid,
     maxBytes: 4 * mebibyte,
@@ -240,6 +240,14 @@ const harmful: Record<string, Harm> = {
     ...tooLarge,
     maxBytes: 32 * mebibyte,
   },
+  'drips its answer': {
+    raw: async (connection) => {
+      connection.write(`${jsonHead}{"choices": "`)
+      await floodWith(connection, 'x', 50)
+    },
+    ...timeout,
+    streams: false,
+  },
   'writes a line without end': {
     raw: async (connection) => {
       connection.write(`${eventHead}data: `)
@@ -288,7 +296,7 @@ const afterWords: Record<string, { raw: Raw; category: string }> = {
 
 describe.each(['openai', 'anthropic'] as const)('with %s', (format) => {
   test.each(Object.entries(afterWords))('%s after the first words: an error', async (_, { raw, category }) => {
-    await start(format)
+    await start(format, category === 'timeout' ? hasty : patient)
     expect(await ask(true)).toMatchObject({ text, model: 'primary/m' })
     const connections: Socket[] = []
     primary.script({
@@ -318,8 +326,9 @@ describe.each(['openai', 'anthropic'] as const)('with %s', (format) => {
     expect(await ask(true)).toMatchObject({ text, model: 'primary/m', failures: [] })
   })
 
-  test.each(Object.entries(harmless))('%s: the answer is whole', async (_, raw) => {
-    await start(format)
+  test.each(Object.entries(harmless))('%s: the answer is whole', async (title, raw) => {
+    const isLong = title.startsWith('keep-alive')
+    await start(format, isLong ? { ...patient, per_provider_timeout_seconds: 0.3 } : patient)
     primary.script({ raw: (connection) => raw(connection, format) })
     expect(await ask(true)).toMatchObject({ text, model: 'primary/m', failures: [] })
     expect(primary.requests).toHaveLength(1)
@@ -332,7 +341,7 @@ describe.each(['openai', 'anthropic'] as const)('with %s', (format) => {
       test.each(streams === undefined ? [false, true] : [streams])(
         'is passed over and used again (streamed: %s)',
         async (stream) => {
-          await start(format)
+          await start(format, category === 'timeout' ? hasty : patient)
           expect((await ask(stream)).model).toBe('primary/m')
           const connections: Socket[] = []
           primary.script({
