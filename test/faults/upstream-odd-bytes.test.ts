@@ -159,6 +159,7 @@ const harmful: Record<string, Harm> = {
   'refuses with a body that never comes': {
     raw: (connection) => void connection.write(`${limited}content-length: 1000\r\n\r\n`),
     ...rateLimit,
+    streams: false,
   },
   'refuses with a body without end': {
     raw: async (connection) => {
@@ -185,10 +186,12 @@ const harmful: Record<string, Harm> = {
       await floodWith(connection, 'x: y\r\n', 50)
     },
     ...timeout,
+    streams: false,
   },
   'sends provisional answers without end': {
     raw: (connection) => floodWith(connection, 'HTTP/1.1 102 Processing\r\n\r\n', 50),
     ...timeout,
+    streams: true,
   },
   'sends no body': {
     raw: sends('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n', ''),
