@@ -1,5 +1,5 @@
-import { STATUS_CODES } from 'node:http'
 import { securityHeaders } from './headers.ts'
+import { STATUS_CODES } from './node-http.ts'
 
 /** A whole HTTP answer as text, for where there is a socket and no ServerResponse. The connection ends with it. */
 export function rawAnswer(status: number, body: string, type: string, headers: Record<string, string> = {}): string {

@@ -1,9 +1,10 @@
-import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { RequestListener } from './mount.ts'
+import { createServer, STATUS_CODES } from './node-http.ts'
 import { rawJsonAnswer } from './raw-answer.ts'
 
 const maxHeaderBytes = 16 * 1024

@@ -1,11 +1,10 @@
-import { join } from 'node:path'
 import { type Logger, pino } from 'pino'
 import { type PrettyOptions, prettyFactory } from 'pino-pretty'
-import roll, { type RollingFile } from 'pino-roll'
 import type { LogLevel } from '#sdk/contracts/logs.ts'
 import { LiveLogFeed } from './log-feed.ts'
 import { pruneLogs } from './prune-logs.ts'
 import { redactLine } from './redact-line.ts'
+import { RollingFile } from './rolling-file.ts'
 import { terminalLine, terminalText } from './terminal-text.ts'
 
 export type { LogFeed } from './log-feed.ts'
@@ -32,21 +31,13 @@ export interface KeelLog {
   close(): Promise<void>
 }
 
-/** Part of every log file's name: `keel.2025-01-31.1.log`. */
-export const logFilePrefix = 'keel.'
-
-const maxFileSize = '16m'
-/** However many days they cover. */
-const maxFiles = 64
-/** Bytes that may wait for the disk; beyond them lines are dropped rather than kept in memory. */
-const maxBufferedBytes = 4_194_304
 const pruneEveryMs = 6 * 3_600_000
 
 /** The kernel's log: one JSON line an entry, redacted, to stderr (readable on a terminal), to files, to followers. */
 export async function openLogger({ dir, level, maxDays, env = process.env, ...options }: LogOptions): Promise<KeelLog> {
   const terminal = options.terminal === undefined ? terminalOf(env) : options.terminal
   const toTerminal = terminal ? terminalWriter(terminal, env) : () => {}
-  const file = dir === null ? undefined : await openFile(dir, toTerminal)
+  const file = dir === null ? undefined : await openFile(dir, toTerminal, () => prune())
   const feed = new LiveLogFeed()
   const log = pino(
     {
@@ -78,46 +69,23 @@ export async function openLogger({ dir, level, maxDays, env = process.env, ...op
     setLevel(next) {
       log.level = next
     },
-    flush: () => (file ? flush(file) : Promise.resolve()),
+    flush: async () => file?.flush(),
     async close() {
       clearInterval(pruning)
       feed.close()
-      if (!file) return
-      const closed = new Promise<void>((resolve) => file.once('close', () => resolve()))
-      file.end()
-      await closed
+      await file?.close()
     },
   }
 }
 
-async function openFile(dir: string, toTerminal: (line: string) => void): Promise<RollingFile> {
-  const file = await roll({
-    file: join(dir, 'keel'),
-    extension: '.log',
-    frequency: 'daily',
-    dateFormat: 'yyyy-MM-dd',
-    size: maxFileSize,
-    limit: { count: maxFiles, removeOtherLogFiles: true },
-    mode: 0o600,
-    // Every line is written at once; at 0 the stream's `flush` would not wait for the disk.
-    minLength: 1,
-    maxLength: maxBufferedBytes,
+function openFile(dir: string, toTerminal: (line: string) => void, onRoll: () => void): Promise<RollingFile> {
+  return RollingFile.open(dir, {
+    onRoll,
+    onError({ message }) {
+      const time = new Date().toISOString()
+      toTerminal(`${JSON.stringify({ level: 'error', time, target: 'logs', msg: `A log file failed: ${message}` })}\n`)
+    },
   })
-  // Without a listener a full disk would end the kernel.
-  file.on('error', (error: Error) => {
-    const line = {
-      level: 'error',
-      time: new Date().toISOString(),
-      target: 'logs',
-      msg: `A log file failed: ${error.message}`,
-    }
-    toTerminal(`${JSON.stringify(line)}\n`)
-  })
-  return file
-}
-
-function flush(file: RollingFile): Promise<void> {
-  return new Promise((resolve, reject) => file.flush((error) => (error ? reject(error) : resolve())))
 }
 
 /** A detached kernel has nobody who reads its stderr; that file then holds only what could not be logged. */

@@ -1,9 +1,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { localDay, logFileName } from '#kernel/logs/log-files.ts'
 import { type LogOptions, openLogger } from '#kernel/logs/logger.ts'
 import { pruneLogs } from '#kernel/logs/prune-logs.ts'
+import { RollingFile } from '#kernel/logs/rolling-file.ts'
 import { logServiceLine } from '#kernel/logs/service-line.ts'
 import { terminalLine, terminalText } from '#kernel/logs/terminal-text.ts'
 
@@ -175,4 +177,32 @@ test('files of days long past are deleted, others are left alone', async () => {
   await pruneLogs(dir, 3, new Date(2025, 0, 12, 15).getTime())
   expect(readdirSync(dir).sort()).toEqual(names.slice(1).sort())
   await pruneLogs(join(dir, 'absent'), 3)
+})
+
+test('a file that is full, or of another day, is followed by the next, and a new start goes on with the newest', async () => {
+  const dir = tempDir()
+  const events = { onError: (error: Error) => expect.fail(error.message), onRoll: () => {} }
+  const first = await RollingFile.open(dir, events)
+  const mebibyte = `${'x'.repeat(1024 * 1024 - 1)}\n`
+  for (let n = 0; n < 17; n++) {
+    first.write(mebibyte)
+    await first.flush()
+  }
+  await first.close()
+  const day = localDay()
+  expect(readdirSync(dir).sort()).toEqual([logFileName(day, 1), logFileName(day, 2)])
+  expect(statSync(join(dir, logFileName(day, 1))).size).toBe(16 * 1024 * 1024)
+
+  const second = await RollingFile.open(dir, events)
+  second.write('once more\n')
+  await second.close()
+  expect(statSync(join(dir, logFileName(day, 2))).size).toBe(1024 * 1024 + 'once more\n'.length)
+
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() })
+  onTestFinished(() => void vi.useRealTimers())
+  const third = await RollingFile.open(dir, events)
+  vi.setSystemTime(Date.now() + 86_400_000)
+  third.write('the next day\n')
+  await third.close()
+  expect(readFileSync(join(dir, logFileName(localDay(), 1)), 'utf8')).toBe('the next day\n')
 })
