@@ -24,13 +24,21 @@ export const eventLoop: Bench = {
     const headers = { 'x-api-key': keel.apiKey }
     const chat = { url: `${keel.url}/v1/chat/completions`, headers, body: { model: keelModel, messages: question } }
     const streaming = { ...chat, body: { ...chat.body, stream: true } }
-    const turn = { url: `${keel.url}/api/agent/message`, headers, body: { content: 'What is the capital of France?' } }
+    // One question at a time in a session: the same one asked twice at once is refused.
+    const sessions = await Promise.all(
+      Array.from({ length: 4 }, (_, n) => keel.client.sessions.createSession({ body: { nickname: `Caller ${n}` } })),
+    )
+    const turns = sessions.map(({ id }) => ({
+      url: `${keel.url}/api/agent/message`,
+      headers,
+      body: { content: 'What is the capital of France?', session_id: id },
+    }))
     const lists = ['/api/sessions', '/api/stats/costs', '/api/logs', '/api/events'].map((path) => ({
       url: keel.url + path,
       headers,
     }))
     try {
-      await Promise.all([load(chat, 8, seconds), load(turn, 2, seconds)])
+      await Promise.all([load(chat, 8, seconds), ...turns.map((turn) => load(turn, 1, seconds))])
       say('an idle process, for comparison')
       const idle = await idleLoop(quick ? 1 : 3)
       say('the kernel, busy')
@@ -38,8 +46,7 @@ export const eventLoop: Bench = {
       const runs = await Promise.all([
         load(chat, 16, seconds),
         load(streaming, 8, seconds),
-        load(turn, 4, seconds),
-        ...lists.map((list) => load(list, 1, seconds)),
+        ...[...turns, ...lists].map((target) => load(target, 1, seconds)),
       ])
       process.kill(keel.pid, 'SIGUSR2')
       await eventually('the probe has written', () => exists(path))
