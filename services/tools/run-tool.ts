@@ -10,14 +10,17 @@ export interface ToolCall {
   input: Record<string, unknown>
 }
 
-/** Runs a tool once. What goes wrong is an answer for the model; only a caller that cancels gets an error. */
+/**
+ * Runs a tool once. What goes wrong is an answer for the model. An error is for callers that cancel, and `timeout` for a
+ * tool that may yet take effect though nobody waits for it any more.
+ */
 export async function runTool(
   { name, input }: ToolCall,
   handlers: ToolHandlers<typeof builtinTools>,
   { settings, signal, log }: { settings: ToolSettings; signal: AbortSignal; log: Logger },
 ): Promise<ToolAnswer> {
   if (!isToolName(name)) return { status: 'error', output: `There is no tool named ${name}.` }
-  const { timeoutMs } = builtinTools[name]
+  const { timeoutMs, idempotent } = builtinTools[name]
   const deadline = AbortSignal.timeout(timeoutMs)
   try {
     const answer = await untilAborted(AbortSignal.any([signal, deadline]), (bounded) =>
@@ -27,7 +30,11 @@ export async function runTool(
     return { status, output: cutOutput(output, maxToolOutputBytes) }
   } catch (cause) {
     if (signal.aborted) throw new RuntimeError('cancelled', undefined, undefined, { cause })
-    if (deadline.aborted) return { status: 'error', output: `${name} did not finish within ${timeoutMs / 1000} s.` }
+    if (deadline.aborted) {
+      const output = `${name} did not finish within ${timeoutMs / 1000} s.`
+      if (!idempotent) throw new RuntimeError('timeout', output, undefined, { cause })
+      return { status: 'error', output }
+    }
     if (cause instanceof RuntimeError && cause.kind !== 'internal') {
       return { status: 'error', output: cutOutput(`${name} failed: ${cause.message}`, maxToolOutputBytes) }
     }

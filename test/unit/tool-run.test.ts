@@ -65,6 +65,26 @@ test('a tool that does not end is left at its time, and the next one runs', asyn
   expect(await runEcho(({ message }) => message).done).toEqual({ status: 'success', output: 'm' })
 })
 
+test('of a tool that may not run twice nobody says that it failed, only that its time is over', async () => {
+  const clock = new AbortController()
+  const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(clock.signal)
+  const { signal } = new AbortController()
+  const handlers: Handlers = {
+    ...sound,
+    write_file: () => {
+      queueMicrotask(() => clock.abort(new Error('time')))
+      return new Promise(() => {})
+    },
+  }
+  try {
+    const input = { path: 'note.txt', content: 'milk' }
+    const done = runTool({ name: 'write_file', input }, handlers, { settings, signal, log: pino({ level: 'silent' }) })
+    await expect(done).rejects.toMatchObject({ kind: 'timeout', message: 'write_file did not finish within 10 s.' })
+  } finally {
+    timeout.mockRestore()
+  }
+})
+
 test('a caller that cancels ends the wait', async () => {
   const caller = new AbortController()
   const { done } = runEcho(() => {
