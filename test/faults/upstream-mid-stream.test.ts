@@ -104,15 +104,15 @@ test('a slow stream that keeps talking may take longer than the limit on silence
 
 test('a caller who reads slowly is not taken for a silent provider', async () => {
   await start('openai')
-  upstream.script({ text: 'word '.repeat(2_000), chunkDelayMs: 0 })
+  upstream.script({ text: 'word '.repeat(1_000) })
   let seen = 0
   const result = await service.inference.complete(requestWith({ stream: true }), {
     onChunk: async ({ type }) => {
-      if (type === 'text' && ++seen % 1_000 === 1) await new Promise((resolve) => setTimeout(resolve, 700))
+      if (type === 'text' && ++seen === 100) await new Promise((resolve) => setTimeout(resolve, 700))
     },
   })
   expect(result).toMatchObject({ model: 'main/m', failures: [] })
-  expect(seen).toBeGreaterThan(1_000)
+  expect(seen).toBe(1_000)
 })
 
 test('a caller who goes away ends the call upstream, and its cost is kept', async () => {
