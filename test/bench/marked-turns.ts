@@ -11,7 +11,10 @@ const toldUnknown = 'nobody knows whether it took effect'
 
 export const answerTo = (mark: string) => `All of it is done: ${mark}.`
 
-/** A model that looks into a folder, has the mark of the question written by a tool that may not run twice, and answers. */
+/**
+ * A model that looks into a folder, has the mark of the question written by a tool that may not run twice, and answers.
+ * For every other mark it asks for both tools at once.
+ */
 export function markingModel() {
   /** Marks for which the model was told that nobody knows whether they were written. */
   const toldOf = new Set<string>()
@@ -23,11 +26,13 @@ export function markingModel() {
     const results = messages.filter(({ role }) => role === 'tool')
     if (results.some(({ content }) => content.includes(toldUnknown))) toldOf.add(mark)
     const pace = { delayMs: thinkMs, chunkDelayMs: pieceMs }
-    if (results.length === 0)
-      return { ...pace, text: 'I look. ', toolCalls: [{ name: 'list_directory', arguments: '{}' }] }
     if (results.length > 1) return { ...pace, text: answerTo(mark) }
+    const look = { name: 'list_directory', arguments: '{}' }
     const input = { path: markFile, content: `${mark}\n`, append: true }
-    return { ...pace, toolCalls: [{ name: 'write_file', arguments: JSON.stringify(input) }] }
+    const write = { name: 'write_file', arguments: JSON.stringify(input) }
+    const atOnce = Number(mark.slice('mark-'.length)) % 2 === 0
+    if (results.length === 0) return { ...pace, text: 'I look. ', toolCalls: atOnce ? [look, write] : [look] }
+    return { ...pace, toolCalls: [write] }
   }
 
   return { reply, toldOf }
