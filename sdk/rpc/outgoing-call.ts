@@ -2,14 +2,17 @@ import { RuntimeError, toRuntimeError } from '../errors.ts'
 import type { CallOptions, Method } from '../service.ts'
 import { ChunkReader } from './streams.ts'
 
-interface OutgoingEvents {
-  onRoom: (chunks: number) => void
-  /** The call ended on this side, before the callee had answered. */
-  onFailure: (error: RuntimeError) => void
+/** What a call tells the peer that sent it. */
+export interface OutgoingSink {
+  /** There is room for so many more chunks. */
+  giveRoom: (id: number, chunks: number) => void
+  /** The call ended on this side, before the callee had answered or its chunks were taken. */
+  giveUp: (id: number, error: RuntimeError) => void
 }
 
 /** A call that waits for its answer: until its deadline, its caller's patience, or the end of the wire. */
 export class OutgoingCall {
+  readonly name: string
   readonly timeoutMs: number
   /** Only for callers that want chunks. */
   readonly reader: ChunkReader | undefined
@@ -17,21 +20,29 @@ export class OutgoingCall {
   failure: RuntimeError | undefined
   /** The callee has answered; chunks sent before the answer may still be on their way to the caller. */
   answered = false
+  readonly #id: number
   readonly #signal: AbortSignal | undefined
-  readonly #events: OutgoingEvents
+  readonly #onAbort: (() => void) | undefined
+  readonly #sink: OutgoingSink
   readonly #broken: PromiseWithResolvers<void> | undefined
   readonly #timer: NodeJS.Timeout
 
-  constructor(name: string, declared: Method, options: CallOptions, events: OutgoingEvents) {
-    this.timeoutMs = Math.min(options.timeoutMs ?? declared.timeoutMs, declared.timeoutMs)
-    this.#events = events
-    this.#timer = setTimeout(() => this.fail(deadlinePassed(name, this.timeoutMs)), this.timeoutMs)
-    this.#signal = options.signal
-    this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
-    if (declared.chunk && options.onChunk) {
+  constructor(id: number, name: string, declared: Method, options: CallOptions, sink: OutgoingSink) {
+    const { signal, onChunk, timeoutMs = declared.timeoutMs } = options
+    this.timeoutMs = Math.min(timeoutMs, declared.timeoutMs)
+    this.#id = id
+    this.name = name
+    this.#sink = sink
+    this.#timer = setTimeout(expire, this.timeoutMs, this)
+    if (signal) {
+      this.#signal = signal
+      this.#onAbort = () => this.fail(cancelledBy(signal))
+      signal.addEventListener('abort', this.#onAbort, { once: true })
+    }
+    if (declared.chunk && onChunk) {
       this.#broken = Promise.withResolvers()
-      this.reader = new ChunkReader(declared.chunk, options.onChunk, {
-        onRoom: events.onRoom,
+      this.reader = new ChunkReader(declared.chunk, onChunk, {
+        onRoom: (chunks) => sink.giveRoom(id, chunks),
         onFailure: (thrown) => this.fail(toRuntimeError(thrown)),
       })
     }
@@ -42,7 +53,7 @@ export class OutgoingCall {
     this.failure = error
     this.reader?.stop()
     this.#broken?.resolve()
-    this.#events.onFailure(error)
+    this.#sink.giveUp(this.#id, error)
   }
 
   /** After the answer: settles when the caller has taken every chunk before it, or waits no longer. */
@@ -53,10 +64,12 @@ export class OutgoingCall {
   /** The caller has its answer, or its error. */
   settle(): void {
     clearTimeout(this.#timer)
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#onAbort) this.#signal?.removeEventListener('abort', this.#onAbort)
   }
+}
 
-  readonly #onAbort = () => this.fail(cancelledBy(this.#signal))
+function expire(call: OutgoingCall): void {
+  call.fail(deadlinePassed(call.name, call.timeoutMs))
 }
 
 /** Said in the same words by whichever end notices first. */

@@ -12,7 +12,7 @@ import type { CallContext, CallOptions, Client, Method, ServiceContract, Service
 import { type Channel, maxFrameBytes } from './channel.ts'
 import { IncomingCall } from './incoming-call.ts'
 import { type NoticeParams, parseMessage, type Request, responseError } from './message.ts'
-import { cancelledBy, OutgoingCall } from './outgoing-call.ts'
+import { cancelledBy, OutgoingCall, type OutgoingSink } from './outgoing-call.ts'
 import { creditWindow } from './streams.ts'
 
 /** Calls that one end works on at a time for the other; those beyond are refused. */
@@ -42,6 +42,13 @@ export class Peer {
   readonly #client: JSONRPCClient<string>
   readonly #server = new JSONRPCServer<void>({ errorListener: () => {} })
   readonly #outgoing = new Map<number, OutgoingCall>()
+  readonly #sink: OutgoingSink = {
+    giveRoom: (id, chunks) => this.notify('$/credit', { id, chunks }),
+    giveUp: (id, { kind, message }) => {
+      this.notify('$/cancel', { id })
+      this.#client.receive(createJSONRPCErrorResponse(id, errorTable[kind].code, message))
+    },
+  }
   readonly #incoming = new Map<number | string, IncomingCall>()
   readonly #notices = new Map<string, (params: NoticeParams) => void>()
   readonly #onFault: NonNullable<PeerOptions['onFault']>
@@ -110,7 +117,7 @@ export class Peer {
     const entries = Object.entries(contract.methods).map(([key, declared]) => {
       const name = `${contract.name}.${key}`
       if (declared.oneWay) return [key, async (params: NoticeParams) => this.#tell(name, params)]
-      return [key, (params: unknown, options?: CallOptions) => this.#countedCall(name, declared, params, options)]
+      return [key, (params: unknown, options?: CallOptions) => this.#call(name, declared, params, options)]
     })
     return Object.fromEntries(entries) as Client<S>
   }
@@ -218,28 +225,13 @@ export class Peer {
     this.#channel.send(frame)
   }
 
-  async #countedCall(name: string, declared: Method, params: unknown, options?: CallOptions): Promise<unknown> {
-    this.#inFlight += 1
-    try {
-      return await this.#call(name, declared, params, options)
-    } finally {
-      this.#inFlight -= 1
-      if (this.#inFlight === 0) for (const resume of this.#idle.splice(0)) resume()
-    }
-  }
-
   async #call(name: string, declared: Method, params: unknown, options: CallOptions = {}): Promise<unknown> {
     if (this.#closed) throw this.#closed
     if (options.signal?.aborted) throw cancelledBy(options.signal)
     const id = ++this.#nextId
-    const call = new OutgoingCall(name, declared, options, {
-      onRoom: (chunks) => this.notify('$/credit', { id, chunks }),
-      onFailure: ({ kind, message }) => {
-        this.notify('$/cancel', { id })
-        this.#client.receive(createJSONRPCErrorResponse(id, errorTable[kind].code, message))
-      },
-    })
+    const call = new OutgoingCall(id, name, declared, options, this.#sink)
     this.#outgoing.set(id, call)
+    if (!isControl(name)) this.#inFlight += 1
     try {
       const request: Request = { jsonrpc: '2.0', id, method: name, params, timeout_ms: call.timeoutMs }
       if (call.reader) request.credit = creditWindow
@@ -255,6 +247,8 @@ export class Peer {
     } finally {
       call.settle()
       this.#outgoing.delete(id)
+      if (!isControl(name) && --this.#inFlight === 0 && this.#idle.length > 0)
+        for (const resume of this.#idle.splice(0)) resume()
     }
   }
 
@@ -273,4 +267,9 @@ export class Peer {
     for (const call of this.#incoming.values()) call.end(this.#closed)
     for (const call of this.#outgoing.values()) if (!call.answered) call.fail(this.#closed)
   }
+}
+
+/** Questions about the connection itself are no calls of a contract. */
+function isControl(method: string): boolean {
+  return method.startsWith('$/')
 }
