@@ -105,6 +105,9 @@ export function answerCollector(request: InferenceRequest) {
     },
     /** What an answer that broke off has used, as far as it can be told. */
     partialUsage: () => usage(false),
+    get hasFinished() {
+      return finish !== undefined
+    },
     get isEmpty() {
       return chars === 0 && calls.length === 0
     },

@@ -81,12 +81,17 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
       onAccepted: watch.accepted,
       onBytes: watch.bytes,
     })
-    for await (const delta of deltas) {
-      const chunk = collector.add(delta)
-      if (!chunk || !input.emit) continue
-      watch.answering()
-      call.heard()
-      await watch.pausedWhile(input.emit(chunk))
+    try {
+      for await (const delta of deltas) {
+        const chunk = collector.add(delta)
+        if (!chunk || !input.emit) continue
+        watch.answering()
+        call.heard()
+        await watch.pausedWhile(input.emit(chunk))
+      }
+    } catch (thrown) {
+      // After its finish reason an answer lacks nothing but figures.
+      if (signal.aborted || !collector.hasFinished) throw thrown
     }
     const answer = collector.finish()
     const quality = scoreAnswer(answer, router.now() - startedAt)

@@ -127,6 +127,13 @@ const harmless: Record<string, Raw> = {
     }
     connection.end(rest.join(''))
   },
+  'an end of the connection right after the finish reason': (connection, format) => {
+    const said = eventsOf(format)
+      .slice(0, format === 'openai' ? -2 : -1)
+      .join('')
+    const chunk = `${Buffer.byteLength(said).toString(16)}\r\n${said}\r\n`
+    sends(eventHead.replace('connection: close', 'transfer-encoding: chunked'), chunk)(connection)
+  },
   'a whole answer where a stream was asked for': (connection, format) => sends(jsonHead, wholeOf(format))(connection),
 }
 
