@@ -36,6 +36,7 @@ import { serviceSpecs } from './services.ts'
 import { openNicknameWriter } from './sessions/nickname-writer.ts'
 import { deleteSealed, findSealed, listSealedNames, saveSealed } from './store/secrets.ts'
 import { openStore, type Store } from './store/store.ts'
+import { faultText } from './store/store-fault.ts'
 import { startSupervisor } from './supervisor/supervisor.ts'
 import { toolSettingsOf } from './tools/settings.ts'
 import { contextStep } from './turns/context-step.ts'
@@ -114,7 +115,11 @@ export async function startKernel({
     undo.push(closeLog)
     for (const warning of config.warnings()) log.warn(warning)
 
-    const store = openStore(config.current().database.path, (err) => log.error({ err }, 'a checkpoint failed'))
+    const store = openStore(config.current().database.path, {
+      onFault: (err) => log.error({ err }, 'work on the database failed'),
+      onChange: (fault, err) =>
+        fault ? log.error({ err, fault }, faultText[fault]) : log.info('the database takes writes again'),
+    })
     undo.push(() => store.close())
     const secrets = openSealedStore(sealedRows(store), readSecretKey(home))
     config.useSecrets(secrets)
@@ -217,6 +222,7 @@ export async function startKernel({
       log,
       pending: new Set(pendingRoutes),
       unlimited: unlimitedRoutes,
+      beforeChange: () => store.free(),
     })
     const server = createHttpServer({ handle, upgrade: sockets.upgrade })
 

@@ -1,6 +1,7 @@
 import type { Context } from '#kernel/context.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
 import { sql } from '#kernel/store/database.ts'
+import { faultOf, faultText, type StoreFault } from '#kernel/store/store-fault.ts'
 import type { healthRoutes } from '#sdk/contracts/health.ts'
 
 /** Answers from memory and one indexed read, whatever else is down. */
@@ -12,7 +13,8 @@ export const healthHandlers: Handlers<
     const { agent, models } = config.current()
     const inference = inferenceView.latest()
     const breakers = Object.entries(inference?.breakers ?? {}).map(([name, { state }]) => ({ name, state }))
-    const database = databaseAnswers(store) ? ('ok' as const) : ('error' as const)
+    const fault = databaseFault(store)
+    const database = fault === undefined ? ('ok' as const) : ('error' as const)
     const services = supervisor.status()
     const allOpen = breakers.length > 0 && breakers.every(({ state }) => state === 'open')
     const anyDown = services.some(({ state }) => state === 'down')
@@ -29,6 +31,7 @@ export const healthHandlers: Handlers<
       providers: breakers,
       checks: {
         database,
+        ...(fault && { database_reason: faultText[fault] }),
         providers: Object.fromEntries(breakers.map(({ name, state }) => [name, state])),
         services: Object.fromEntries(services.map(({ name, state }) => [name, state])),
       },
@@ -36,11 +39,12 @@ export const healthHandlers: Handlers<
   },
 }
 
-function databaseAnswers(store: Context['store']): boolean {
+/** What is wrong now; after a fault the store itself finds out when it takes writes again. */
+function databaseFault(store: Context['store']): StoreFault | undefined {
   try {
-    sql(store.read, 'SELECT 1').get()
-    return true
-  } catch {
-    return false
+    sql(store.read, 'SELECT 1 FROM event_sequence').get()
+    return store.fault
+  } catch (thrown) {
+    return store.fault ?? faultOf(thrown) ?? 'unreadable'
   }
 }

@@ -27,6 +27,7 @@ export async function askAgent(
   { door, user, headers, signal, reply, stream }: DoorCall,
   { store, bus, config, inFlight, turns }: Pick<Context, 'store' | 'bus' | 'config' | 'inFlight' | 'turns'>,
 ): Promise<Answer> {
+  await store.free()
   const current = config.current()
   const accepted = acceptTurn(
     {

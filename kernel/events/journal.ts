@@ -106,7 +106,13 @@ export class EventJournal {
     this.#closed = true
     clearImmediate(this.#soon)
     this.flush()
-    if (this.#pending.length === 0) reserveEventSequence(this.#db, this.#last)
+    if (this.#pending.length > 0) return
+    try {
+      reserveEventSequence(this.#db, this.#last)
+    } catch (thrown) {
+      // The numbers stay reserved: the next run begins past them.
+      this.#log.error({ err: thrown }, 'unused event sequence numbers could not be given back')
+    }
   }
 }
 

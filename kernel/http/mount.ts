@@ -27,6 +27,8 @@ export interface MountOptions<C> {
   pending?: ReadonlySet<string>
   /** 'area.route' names that the rate limits do not count, such as health and the dashboard's files. */
   unlimited?: ReadonlySet<string>
+  /** Awaited before a call that may change something, but for those to the doors of other APIs, which see to it themselves. */
+  beforeChange?: () => Promise<void>
   /** The dashboard's files by path, asked for where no route matches: public, and not counted. */
   publicFile?: (path: string) => PublicFile | undefined
 }
@@ -59,7 +61,7 @@ interface PlainRouter {
 /** An express router over all areas. What no route takes is answered too: 405 on a known path, else 404. */
 export function mount<T extends Record<string, RouteTable>, C>(
   areas: Areas<T, C>,
-  { context, gate, log, pending = new Set(), unlimited = new Set(), publicFile }: MountOptions<C>,
+  { context, gate, log, pending = new Set(), unlimited = new Set(), beforeChange, publicFile }: MountOptions<C>,
 ): RequestListener {
   const router = Router({ caseSensitive: true, strict: true })
   /** Most calls go to paths without parameters: those are found without asking one route after the other. */
@@ -86,6 +88,7 @@ export function mount<T extends Record<string, RouteTable>, C>(
     if (!handler) throw new RuntimeError('not_implemented', `${options.summary} is not implemented yet`)
     const query = options.query && parsePart(options.query, queryOf(request), 'query')
     const body = await routeBody(request, options)
+    if (beforeChange && route.method !== 'GET' && errorStyleOfPath(route.path) === 'standard') await beforeChange()
     const hangUp = new AbortController()
     response.once('close', () => response.writableFinished || hangUp.abort(new RuntimeError('cancelled')))
     const { params = {}, headers } = request

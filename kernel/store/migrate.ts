@@ -1,6 +1,7 @@
 import { RuntimeError } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
 import { type ReadableDb, sql, type WritableDb } from './database.ts'
+import { findIdentity } from './identity.ts'
 import type { Migration } from './migration.ts'
 import { sessionsMigration } from './migrations/0010-sessions.ts'
 import { eventsMigration } from './migrations/0020-events.ts'
@@ -44,8 +45,15 @@ export function requireKnownSchema(db: ReadableDb, steps: readonly Migration[] =
   const current = row.version ?? 0
   const newest = steps.at(-1)?.version ?? 0
   if (current <= newest) return current
+  const build = buildOf(db)
   throw new RuntimeError(
     'unavailable',
-    `The database has schema ${current}, and this build of Keel knows schema ${newest}: it was written by a newer build. Start that one, or restore a backup.`,
+    `its file was written by a newer build of Keel: it has schema ${current}, and this build knows schema ${newest}. Start ${build ? `Keel ${build} or a later one` : 'that build'}, or restore a backup`,
   )
+}
+
+/** The build that used the database last; unknown where it has no place for that yet. */
+function buildOf(db: ReadableDb): string | undefined {
+  const hasPlace = sql(db, `SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'identity'`).get()
+  return hasPlace ? findIdentity(db, 'build') : undefined
 }

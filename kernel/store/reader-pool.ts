@@ -1,6 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { Piscina } from 'piscina'
 import type { LongReads } from './long-reads.ts'
+import type { Told } from './reader-worker.ts'
+import { StoreError } from './store-fault.ts'
+import type { StoreWatch } from './store-watch.ts'
 
 /** How often the size of the write-ahead log is looked at. */
 const checkpointEveryMs = 2_000
@@ -13,8 +16,17 @@ export interface ReaderPool {
   close(): Promise<void>
 }
 
+export interface ReaderPoolOptions {
+  path: string
+  watch: StoreWatch
+  /** Every page is read once, on a thread, and damage noted. */
+  checkPages: boolean
+  /** Told of a checkpoint that failed. */
+  onFault: (thrown: unknown) => void
+}
+
 /** Threads start with the first read and end when idle; reads past `maxQueue` are refused rather than kept waiting. */
-export function openReaderPool(path: string, onFault: (thrown: unknown) => void): ReaderPool {
+export function openReaderPool({ path, watch, checkPages, onFault }: ReaderPoolOptions): ReaderPool {
   const piscina = new Piscina({
     filename: new URL('./reader-worker.ts', import.meta.url).href,
     workerData: { path },
@@ -23,18 +35,34 @@ export function openReaderPool(path: string, onFault: (thrown: unknown) => void)
     maxQueue: 512,
     idleTimeout: 30_000,
   })
+  const closing = new AbortController()
+
+  async function work<T>(name: 'read' | 'check' | 'checkpoint', task: unknown, signal?: AbortSignal): Promise<T> {
+    const told: Told<T> = await piscina.run(task, { name, ...(signal && { signal }) })
+    if ('value' in told) return told.value
+    const thrown = new StoreError(told.fault, { cause: new Error(told.reason) })
+    // That the log could not be moved is no reason to refuse what still fits into it.
+    if (name !== 'checkpoint' || told.fault === 'corrupt') watch.note(told.fault, thrown)
+    throw thrown
+  }
 
   async function checkpointIfLarge() {
     const { size } = await stat(`${path}-wal`)
-    if (size >= checkpointBytes) await piscina.run(undefined, { name: 'checkpoint' })
+    if (size >= checkpointBytes && watch.fault === undefined) await work('checkpoint', undefined)
   }
 
   const checkpoints = setInterval(() => void checkpointIfLarge().catch(onFault), checkpointEveryMs)
   checkpoints.unref()
+  if (checkPages) {
+    work('check', undefined, closing.signal).catch((thrown) => {
+      if (!closing.signal.aborted && !(thrown instanceof StoreError)) onFault(thrown)
+    })
+  }
   return {
-    run: (name, args) => piscina.run({ name, args }, { name: 'read' }),
+    run: (name, args) => work('read', { name, args }),
     async close() {
       clearInterval(checkpoints)
+      closing.abort()
       await piscina.close()
     },
   }

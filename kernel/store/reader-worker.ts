@@ -1,20 +1,54 @@
 import { workerData } from 'node:worker_threads'
-import { openReadable, openWritable } from './database.ts'
+import { openReadable, openWritable, type ReadableDb } from './database.ts'
+import { findDamage } from './inspect.ts'
 import { type LongReads, longReads } from './long-reads.ts'
+import { faultOf, type StoreFault } from './store-fault.ts'
+
+/** What a job hands back: an error would cross to the other thread without its kind. */
+export type Told<T> = { value: T } | { fault: StoreFault; reason: string }
+
+/** How long a statement here waits for a lock, in milliseconds: nobody else is held up. */
+const timeoutMs = 250
 
 const { path } = workerData as { path: string }
-const db = openReadable(path)
+let connection: ReadableDb | undefined
 
-export function read<K extends keyof LongReads>({ name, args }: { name: K; args: never }): unknown {
-  return longReads[name](db, args)
+function opened(): ReadableDb {
+  connection ??= openReadable(path, { timeoutMs })
+  return connection
+}
+
+function tell<T>(job: () => T): Told<T> {
+  try {
+    return { value: job() }
+  } catch (thrown) {
+    const fault = faultOf(thrown)
+    if (fault === undefined) throw thrown
+    const { cause = thrown } = thrown as Error
+    return { fault, reason: cause instanceof Error ? cause.message : String(cause) }
+  }
+}
+
+export function read<K extends keyof LongReads>({ name, args }: { name: K; args: never }): Told<unknown> {
+  return tell(() => longReads[name](opened(), args))
+}
+
+/** Reads every page; a file that is damaged is told as such. */
+export function check(): Told<null> {
+  const damage = tell(() => findDamage(opened()))
+  if ('fault' in damage || damage.value === undefined) return 'fault' in damage ? damage : { value: null }
+  return { fault: 'corrupt', reason: damage.value }
 }
 
 /** Moves the write-ahead log into the database file as far as readers allow, without holding up a writer. */
-export function checkpoint(): void {
-  const writable = openWritable(path, 'normal')
-  try {
-    writable.pragma('wal_checkpoint(PASSIVE)')
-  } finally {
-    writable.close()
-  }
+export function checkpoint(): Told<null> {
+  return tell(() => {
+    const writable = openWritable(path, 'normal', { timeoutMs })
+    try {
+      writable.pragma('wal_checkpoint(PASSIVE)')
+    } finally {
+      writable.close()
+    }
+    return null
+  })
 }

@@ -14,6 +14,8 @@ export const health = z.object({
   providers: z.array(z.object({ name: z.string(), state: breakerState })),
   checks: z.object({
     database: z.enum(['ok', 'error']),
+    /** What is wrong with the database or its disk, in plain words. */
+    database_reason: z.string().optional(),
     scheduler: z.enum(['ok', 'stalled']).optional(),
     providers: z.record(z.string(), breakerState),
     services: z.record(z.string(), serviceState),

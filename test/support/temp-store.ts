@@ -14,8 +14,10 @@ export function temporaryFolder(): string {
 /** A fresh, migrated database that is closed and removed when the test is over. */
 export function temporaryStore(): { store: Store; path: string } {
   const path = join(temporaryFolder(), 'keel.db')
-  const store = openStore(path, (thrown) => {
-    throw thrown
+  const store = openStore(path, {
+    onFault: (thrown) => {
+      throw thrown
+    },
   })
   onTestFinished(() => store.close())
   return { store, path }

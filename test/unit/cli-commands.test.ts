@@ -314,7 +314,7 @@ test('doctor says what is broken and what mends it', async () => {
 
 test('doctor tells of secrets that this secret.key does not open', async () => {
   const home = tempHome('[server]\nport = 1')
-  const store = openStore(home.database, () => {})
+  const store = openStore(home.database, { onFault: () => {} })
   const seal = (name: string, key: Buffer) =>
     openSealedStore(
       {

@@ -6,7 +6,7 @@ import { migrate, migrations } from '#kernel/store/migrate.ts'
 import { openStore } from '#kernel/store/store.ts'
 import { temporaryFolder, temporaryStore } from '../support/temp-store.ts'
 
-const ignoreFaults = () => {}
+const ignoreFaults = { onFault: () => {} }
 
 test('migrations are numbered by tens, upwards, and each is applied once', () => {
   const versions = migrations.map(({ version }) => version)
@@ -61,5 +61,5 @@ test('accepted messages are written with a full sync, the rest without, and chec
 
 test('the reading connection can not write', () => {
   const { store } = temporaryStore()
-  expect(() => store.read.prepare(`DELETE FROM sessions`).run()).toThrow(/readonly/)
+  expect(() => store.read.prepare(`DELETE FROM sessions`).run()).toThrow(/read-only/)
 })
