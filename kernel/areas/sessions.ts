@@ -2,6 +2,7 @@ import type { Context } from '#kernel/context.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
 import { nicknameFor } from '#kernel/sessions/nickname.ts'
 import { sessionFields } from '#kernel/sessions/session-fields.ts'
+import type { WritableDb } from '#kernel/store/database.ts'
 import { appendMessage, countMessages, newestMessages } from '#kernel/store/messages.ts'
 import {
   archiveActiveSession,
@@ -97,9 +98,9 @@ export const sessionsHandlers: Handlers<
           model: null,
         })
       }
+      if (body.role === 'user') nameSession(store.durable, params.id, body.content)
       return appended
     })()
-    if (body.role === 'user') nameSession(store, params.id, body.content)
     bus.publish('message_appended', {
       session_id: params.id,
       message_id: message.id,
@@ -113,6 +114,6 @@ export const sessionsHandlers: Handlers<
   backfillNicknames: (_, { nicknames }) => nicknames.backfill(),
 }
 
-function nameSession(store: Context['store'], id: string, text: string): void {
-  if (loadSession(store.read, id).nickname === null) setNickname(store.write, id, nicknameFor(text), 'heuristic')
+function nameSession(db: WritableDb, id: string, text: string): void {
+  if (loadSession(db, id).nickname === null) setNickname(db, id, nicknameFor(text), 'heuristic')
 }

@@ -89,10 +89,12 @@ export function acceptTurn(message: NewMessage, { store, bus, config, inFlight, 
         user_message_id: userMessage.id,
         request_json: JSON.stringify(request),
       })
+      // Within: what can fail after the message is stored would refuse what has been accepted.
+      if (opened.session.nickname === null)
+        setNickname(store.durable, opened.session.id, nicknameFor(message.content), 'heuristic')
       return { ...opened, userMessage }
     })()
     const nickname = session.nickname ?? nicknameFor(message.content)
-    if (session.nickname === null) setNickname(store.write, session.id, nickname, 'heuristic')
     if (created) bus.publish('session_created', sessionFields({ ...session, nickname }))
     bus.publish('message_appended', {
       session_id: session.id,

@@ -12,6 +12,9 @@ import { type TurnRequest, turnRequest } from './turn-request.ts'
 
 type InferMethod = (typeof kernelForAgent)['methods']['infer']
 
+/** How long a step that is done waits for a database that takes no writes, in milliseconds. */
+const storeWaitMs = 10_000
+
 export interface InferStepDeps {
   store: Store
   bus: EventBus
@@ -50,7 +53,12 @@ export async function inferStep(
       { signal, onChunk: relay },
     )
     requireCurrentAttempt(store.read, turn_id, attempt)
-    saveStep(store.write, turn_id, attempt, { kind: 'inference', seq, status: 'done', result })
+    // The answer is paid for: it is not asked for again because the disk was full for a moment.
+    await store.insist(
+      () => saveStep(store.write, turn_id, attempt, { kind: 'inference', seq, status: 'done', result }),
+      storeWaitMs,
+      signal,
+    )
     if (selectionId) recordExecutedModel(store.write, selectionId, result.model)
     if (result.model !== result.selected_model) {
       bus.publish('model_shift', {

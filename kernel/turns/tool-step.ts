@@ -22,6 +22,9 @@ type ToolMethod = (typeof kernelForAgent)['methods']['callTool']
 const maxReruns = 5
 const previewLength = 500
 
+/** How long a step that is done waits for a database that takes no writes, in milliseconds. */
+const storeWaitMs = 10_000
+
 export interface ToolStepDeps {
   store: Store
   bus: EventBus
@@ -71,10 +74,12 @@ export async function toolStep(
   const outcome: ToolOutcome = { ...finished, duration_ms: Date.now() - startedAt }
 
   requireCurrentAttempt(store.read, turn_id, attempt)
-  store.write.transaction(() => {
+  const close = store.write.transaction(() => {
     saveStep(store.write, turn_id, attempt, { kind: 'tool', seq, status: 'done', call, outcome })
     closeToolCall(store.write, rowId, outcome)
-  })()
+  })
+  // The tool has run: an outcome that is not kept would be unknown for good.
+  await store.insist(close, storeWaitMs, signal)
   const told = { status: outcome.status, duration_ms: outcome.duration_ms, output_preview: preview(outcome.output) }
   bus.publish('tool_call', { ...named, ...told })
   bus.publish('tool_call_result', { ...named, ...told })
@@ -121,10 +126,12 @@ async function judgeAndRun(
       if (isErrorOf(error, 'unavailable') || (isErrorOf(error, 'outcome_unknown') && tool.idempotent)) {
         if (run < maxReruns) continue
       }
-      if (error.kind === 'outcome_unknown') {
+      // What takes too long may still take effect.
+      if (isErrorOf(error, 'outcome_unknown') || (isErrorOf(error, 'timeout') && !tool.idempotent)) {
+        const why = error.kind === 'timeout' ? `${call.name} took too long` : `The process died while ${call.name} ran`
         return {
           status: 'unknown',
-          output: `The process died while ${call.name} ran; nobody knows whether it took effect. Check before doing it again.`,
+          output: `${why}; nobody knows whether it took effect. Check before doing it again.`,
         }
       }
       return { status: 'error', output: `${call.name} failed: ${error.message}` }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { LiveConfig } from '#kernel/config/live-config.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
 import type { Store } from '#kernel/store/store.ts'
+import { StoreError } from '#kernel/store/store-fault.ts'
 import { beginAttempt, listRunningTurns, loadTurn, turnRequest as storedRequest } from '#kernel/store/turns.ts'
 import { isErrorOf, RuntimeError, toRuntimeError } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
@@ -19,6 +20,10 @@ const maxLiveTurns = 256
 const maxAttempts = 25
 /** How long to wait before a turn is handed to the next process, growing with each loss in a row. */
 const retryDelaysMs = [0, 50, 200, 500, 1_000, 2_000]
+/** How long an answer waits for a database that takes no writes, before its caller is told so, in milliseconds. */
+const answerWaitMs = 30_000
+/** After so long a turn that was put off is tried again in any case, in milliseconds. */
+const putOffMs = 60_000
 
 export interface TurnOutcome {
   turn_id: string
@@ -92,8 +97,21 @@ export class TurnRunner {
     const outcome = turn.finally(() => this.#running.delete(turnId))
     const running = { live, outcome }
     this.#running.set(turnId, running)
-    outcome.catch((err) => this.#deps.log.warn({ err, turn_id: turnId }, 'a turn was left for the next start'))
+    outcome.catch((err) => this.#putOff(running, err))
     return running
+  }
+
+  /** A turn that the database did not take goes on when it takes writes again; any other at the next start. */
+  #putOff({ live }: RunningTurn, err: unknown): void {
+    const { log, store } = this.#deps
+    if (!(err instanceof StoreError) || err.fault === 'corrupt') {
+      log.warn({ err, turn_id: live.id }, 'a turn was left for the next start')
+      return
+    }
+    log.warn({ err, turn_id: live.id }, 'a turn was put off until the database takes writes again')
+    void store.mended(putOffMs).then(() => {
+      if (!this.#closing) this.start(live.id, live.sessionId)
+    })
   }
 
   /** Takes up what an earlier kernel had accepted and not finished. */
@@ -118,7 +136,7 @@ export class TurnRunner {
     const deadline = Date.now() + request.max_seconds * 1000
     if (request.streamed) this.#announceStart(live)
     for (let losses = 0; ; losses++) {
-      const attempt = beginAttempt(store.write, live.id)
+      const attempt = await this.#keep(live, deadline, () => beginAttempt(store.write, live.id))
       if (attempt > maxAttempts)
         return this.#finish(live, request, failedEnd('The turn was interrupted too often and was given up.'))
       try {
@@ -154,19 +172,26 @@ export class TurnRunner {
     }
   }
 
+  /** Waits for a database that takes no writes, until then. */
+  #keep<T>(live: LiveTurn, until: number, write: () => T): Promise<T> {
+    return this.#deps.store.insist(write, until - Date.now(), live.signal)
+  }
+
   async #finish(
     live: LiveTurn,
     request: TurnRequest,
     end: Omit<TurnEnd, 'status'> & { status: TurnOutcome['status'] },
   ): Promise<TurnOutcome> {
     const { store, bus, onFinished } = this.#deps
-    const stored = storeTurnEnd(store, {
-      turn_id: live.id,
-      status: end.status,
-      content: end.content,
-      react_turns: end.react_turns,
-      error: end.reason,
-    })
+    const stored = await this.#keep(live, Date.now() + answerWaitMs, () =>
+      storeTurnEnd(store, {
+        turn_id: live.id,
+        status: end.status,
+        content: end.content,
+        react_turns: end.react_turns,
+        error: end.reason,
+      }),
+    )
     if (!stored) throw new RuntimeError('conflict', `turn ${live.id} was finished elsewhere`)
     if (live.text !== end.content) await live.announce(missingText(live.text, end.content))
     const { totals, message } = stored
