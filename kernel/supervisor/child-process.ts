@@ -30,6 +30,8 @@ const memoryKillFactor = 1.5
 const maxFaults = 10
 const maxStrays = 50_000
 
+const leanImports = import.meta.resolve('#sdk/lean-imports.ts')
+
 /** A line that a child wrote. */
 export type LogListener = (service: string, line: string, stream: 'stdout' | 'stderr') => void
 
@@ -72,7 +74,8 @@ export class ChildProcess {
     const { name } = spec.contract
     const entry = fileURLToPath(spec.entry)
     const mark = `${name}-${newId()}`
-    const flags = [`--max-old-space-size=${Math.round(spec.memoryBytes / mebibyte)}`, ...spec.nodeFlags]
+    const heapFlag = `--max-old-space-size=${Math.round(spec.memoryBytes / mebibyte)}`
+    const flags = [heapFlag, '--import', leanImports, ...spec.nodeFlags]
     this.#process = spawn(process.execPath, [...flags, entry, mark], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       env: childEnv(spec.env),
