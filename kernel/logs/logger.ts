@@ -1,5 +1,5 @@
 import { type Logger, pino } from 'pino'
-import { type PrettyOptions, prettyFactory } from 'pino-pretty'
+import type { PrettyOptions } from 'pino-pretty'
 import type { LogLevel } from '#sdk/contracts/logs.ts'
 import { LiveLogFeed } from './log-feed.ts'
 import { pruneLogs } from './prune-logs.ts'
@@ -36,7 +36,7 @@ const pruneEveryMs = 6 * 3_600_000
 /** The kernel's log: one JSON line an entry, redacted, to stderr (readable on a terminal), to files, to followers. */
 export async function openLogger({ dir, level, maxDays, env = process.env, ...options }: LogOptions): Promise<KeelLog> {
   const terminal = options.terminal === undefined ? terminalOf(env) : options.terminal
-  const toTerminal = terminal ? terminalWriter(terminal, env) : () => {}
+  const toTerminal = terminal ? await terminalWriter(terminal, env) : () => {}
   const file = dir === null ? undefined : await openFile(dir, toTerminal, () => prune())
   const feed = new LiveLogFeed()
   const log = pino(
@@ -93,19 +93,21 @@ function terminalOf(env: NodeJS.ProcessEnv): LogTerminal | null {
   return env.KEEL_LOG_STDERR === 'off' ? null : process.stderr
 }
 
-function terminalWriter(terminal: LogTerminal, env: NodeJS.ProcessEnv): (line: string) => void {
+async function terminalWriter(terminal: LogTerminal, env: NodeJS.ProcessEnv): Promise<(line: string) => void> {
   let usable = true
   // A pipe whose reader has gone away ends the writing, not the kernel.
   terminal.on('error', () => {
     usable = false
   })
-  const format = terminal.isTTY ? readableFormat(env) : undefined
+  const format = terminal.isTTY ? await readableFormat(env) : undefined
   return (line) => {
     if (usable) terminal.write(format ? format(line) : line)
   }
 }
 
-function readableFormat(env: NodeJS.ProcessEnv): (line: string) => string {
+/** Loads what makes lines readable: nobody but a terminal needs it. */
+async function readableFormat(env: NodeJS.ProcessEnv): Promise<(line: string) => string> {
+  const { prettyFactory } = await import('pino-pretty')
   const options: PrettyOptions = {
     colorize: !env.NO_COLOR,
     translateTime: 'SYS:HH:MM:ss',
