@@ -2,11 +2,15 @@
 // Plain JavaScript that old versions of Node can read too: it says what is missing before anything needs it.
 const oldest = 24
 
-if (Number(process.versions.node.split('.')[0]) < oldest) {
-  process.stderr.write(
-    `Keel needs Node ${oldest} or newer; this is ${process.versions.node}. "npm start" brings its own.\n`,
-  )
+/** A kernel that waits for this one to take over from it is told as well. */
+function fail(reason, details = '') {
+  process.stderr.write(`${reason}${details}\n`)
+  if (process.send) process.send({ is: 'failed', reason, exit_code: 1 })
   process.exitCode = 1
+}
+
+if (Number(process.versions.node.split('.')[0]) < oldest) {
+  fail(`Keel needs Node ${oldest} or newer; this is ${process.versions.node}. "npm start" brings its own.`)
 } else {
   Promise.all([import('node:module'), import('node:url')])
     .then(([module, { fileURLToPath }]) => {
@@ -15,8 +19,5 @@ if (Number(process.versions.node.split('.')[0]) < oldest) {
       module.enableCompileCache(process.env.NODE_COMPILE_CACHE)
       return import('./main.ts')
     })
-    .catch((error) => {
-      process.stderr.write(`Keel could not be loaded: ${error.stack}\n`)
-      process.exitCode = 1
-    })
+    .catch((error) => fail(`Keel could not be loaded: ${error.message}`, `\n${error.stack}`))
 }
