@@ -52,13 +52,12 @@ export async function inferStep(
       { ...request, turn_id, purpose: 'turn', cache_scope: accepted.use_cache ? cacheScope(store, session_id) : null },
       { signal, onChunk: relay },
     )
-    requireCurrentAttempt(store.read, turn_id, attempt)
+    const close = store.write.transaction(() => {
+      requireCurrentAttempt(store.write, turn_id, attempt)
+      saveStep(store.write, turn_id, attempt, { kind: 'inference', seq, status: 'done', result })
+    })
     // The answer is paid for: it is not asked for again because the disk was full for a moment.
-    await store.insist(
-      () => saveStep(store.write, turn_id, attempt, { kind: 'inference', seq, status: 'done', result }),
-      storeWaitMs,
-      signal,
-    )
+    await store.insist(close, storeWaitMs, signal)
     if (selectionId) recordExecutedModel(store.write, selectionId, result.model)
     if (result.model !== result.selected_model) {
       bus.publish('model_shift', {

@@ -73,8 +73,8 @@ export async function toolStep(
     : await judgeAndRun(call, tool, { ...deps, signal, turn_id, authority })
   const outcome: ToolOutcome = { ...finished, duration_ms: Date.now() - startedAt }
 
-  requireCurrentAttempt(store.read, turn_id, attempt)
   const close = store.write.transaction(() => {
+    requireCurrentAttempt(store.write, turn_id, attempt)
     saveStep(store.write, turn_id, attempt, { kind: 'tool', seq, status: 'done', call, outcome })
     closeToolCall(store.write, rowId, outcome)
   })
@@ -127,8 +127,9 @@ async function judgeAndRun(
         if (run < maxReruns) continue
       }
       // What takes too long may still take effect.
-      if (isErrorOf(error, 'outcome_unknown') || (isErrorOf(error, 'timeout') && !tool.idempotent)) {
-        const why = error.kind === 'timeout' ? `${call.name} took too long` : `The process died while ${call.name} ran`
+      const tookTooLong = error.kind === 'timeout'
+      if (error.kind === 'outcome_unknown' || (tookTooLong && !tool.idempotent)) {
+        const why = tookTooLong ? `${call.name} took too long` : `The process died while ${call.name} ran`
         return {
           status: 'unknown',
           output: `${why}; nobody knows whether it took effect. Check before doing it again.`,

@@ -1,0 +1,122 @@
+import { pino } from 'pino'
+import { expect, onTestFinished, test } from 'vitest'
+import { createEventBus } from '#kernel/events/bus.ts'
+import { appendMessage } from '#kernel/store/messages.ts'
+import { insertSession } from '#kernel/store/sessions.ts'
+import { listToolCalls } from '#kernel/store/tool-calls.ts'
+import { findStep } from '#kernel/store/turn-steps.ts'
+import { beginAttempt, insertTurn } from '#kernel/store/turns.ts'
+import { toolStep } from '#kernel/turns/tool-step.ts'
+import type { TurnRequest } from '#kernel/turns/turn-request.ts'
+import { type ErrorKind, RuntimeError } from '#sdk/errors.ts'
+import { temporaryStore } from '../support/temp-store.ts'
+
+const turn_id = 'turn'
+const seq = 2
+const inputs = { write_file: '{"path":"note.txt","content":"milk"}', list_directory: '{}' }
+type ToolName = keyof typeof inputs
+
+const request: TurnRequest = {
+  agent_id: 'keel',
+  channel: 'web',
+  authority: 'Creator',
+  threat_score: 0,
+  model_text: 'Note milk',
+  model: 'auto',
+  use_cache: false,
+  max_seconds: 90,
+  max_tokens: null,
+  max_cost: null,
+  model_call_timeout_ms: null,
+  streamed: false,
+}
+
+/** A turn in its first attempt, and a tools service that ends each run as `run` does. */
+function scene(name: ToolName, run: () => Promise<void>) {
+  const { store } = temporaryStore()
+  const bus = createEventBus({ db: store.write, log: pino({ enabled: false }) })
+  onTestFinished(() => bus.close())
+  const { id: session_id } = insertSession(store.write, { agent_id: 'keel', scope_key: 'agent' })
+  const { id } = appendMessage(store.write, { session_id, role: 'user', content: 'Note milk', turn_id })
+  insertTurn(store.write, { id: turn_id, session_id, user_message_id: id, request_json: JSON.stringify(request) })
+  beginAttempt(store.write, turn_id)
+  let runs = 0
+  const deps = {
+    store,
+    bus,
+    judge: () => ({ decision: 'allow' as const, rule: 'rules', reason: null, context: {} }),
+    turns: { find: () => undefined },
+    tools: {
+      async run() {
+        runs += 1
+        await run()
+        return { status: 'success' as const, output: 'Done.' }
+      },
+      configure: async () => null,
+    },
+  }
+  return {
+    store,
+    runs: () => runs,
+    step: (attempt: number, signal = new AbortController().signal) =>
+      toolStep({ turn_id, attempt, seq, call: { id: 'call', name, arguments: inputs[name] } }, { signal }, deps),
+  }
+}
+
+/** Fails as told, then no more. */
+function failing(...kinds: ErrorKind[]) {
+  return async () => {
+    const kind = kinds.shift()
+    if (kind) throw new RuntimeError(kind)
+  }
+}
+
+test.each<[ToolName, ErrorKind, status: string, runs: number]>([
+  ['write_file', 'outcome_unknown', 'unknown', 1],
+  // It may take effect after all.
+  ['write_file', 'timeout', 'unknown', 1],
+  // It never reached a process.
+  ['write_file', 'unavailable', 'success', 2],
+  ['write_file', 'invalid', 'error', 1],
+  ['list_directory', 'outcome_unknown', 'success', 2],
+  ['list_directory', 'unavailable', 'success', 2],
+  ['list_directory', 'timeout', 'error', 1],
+])('%s that fails as %s ends as %s, having been run %i times', async (name, kind, status, runs) => {
+  const { store, step, runs: count } = scene(name, failing(kind))
+  const outcome = await step(1)
+  expect(outcome.status).toBe(status)
+  expect(outcome.output.includes('nobody knows whether it took effect')).toBe(status === 'unknown')
+  expect(count()).toBe(runs)
+  expect(findStep(store.read, turn_id, seq)?.step).toMatchObject({ status: 'done', outcome })
+  expect(listToolCalls(store.read, turn_id)).toMatchObject([{ status }])
+  // Whoever asks again is answered from the record.
+  expect(await step(1)).toEqual(outcome)
+  expect(count()).toBe(runs)
+})
+
+test.each<[ToolName, status: string, runs: number]>([
+  ['write_file', 'unknown', 1],
+  ['list_directory', 'success', 2],
+])('%s whose asker dies while it runs ends as %s in the next attempt', async (name, status, runs) => {
+  const asker = new AbortController()
+  const died = async () => {
+    if (asker.signal.aborted) return
+    asker.abort(new RuntimeError('unavailable'))
+    throw new RuntimeError('cancelled')
+  }
+  const { store, step, runs: count } = scene(name, died)
+  await expect(step(1, asker.signal)).rejects.toMatchObject({ kind: 'cancelled' })
+  expect(findStep(store.read, turn_id, seq)?.step).toMatchObject({ status: 'started', outcome: null })
+  beginAttempt(store.write, turn_id)
+  expect((await step(2)).status).toBe(status)
+  expect(count()).toBe(runs)
+})
+
+test('what an attempt learns after the next one has begun is not written down', async () => {
+  const { store, step } = scene('write_file', async () => {
+    beginAttempt(store.write, turn_id)
+  })
+  await expect(step(1)).rejects.toMatchObject({ kind: 'conflict' })
+  expect(findStep(store.read, turn_id, seq)?.step).toMatchObject({ status: 'started', outcome: null })
+  expect((await step(2)).status).toBe('unknown')
+})
