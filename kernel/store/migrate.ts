@@ -8,6 +8,7 @@ import { eventsMigration } from './migrations/0020-events.ts'
 import { turnsMigration } from './migrations/0030-turns.ts'
 import { inferenceMigration } from './migrations/0040-inference.ts'
 import { secretsMigration } from './migrations/0050-secrets.ts'
+import { costIndexesMigration } from './migrations/0060-cost-indexes.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [
@@ -16,6 +17,7 @@ export const migrations: readonly Migration[] = [
   turnsMigration,
   inferenceMigration,
   secretsMigration,
+  costIndexesMigration,
 ]
 
 /**
