@@ -6,7 +6,7 @@ import { type Door, doors } from '../support/doors.ts'
 import { closedUpstreamUrl, startUpstream, type Upstream } from '../support/upstream.ts'
 import type { UpstreamReply } from '../support/upstream-reply.ts'
 
-vi.setConfig({ maxConcurrency: 24, testTimeout: 60_000 })
+vi.setConfig({ maxConcurrency: 12, testTimeout: 60_000 })
 
 const text = 'One two three four five.'
 const spareText = 'From the spare.'
