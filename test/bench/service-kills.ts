@@ -13,6 +13,8 @@ const hot = ['inference', 'agent']
 const killEveryMs = 2_000
 const watchers = 4
 const settleMs = 1_000
+const startDeadlineMs = 10_000
+const pollMs = 20
 interface Scene {
   keel: Daemon
   watch: Watchers
@@ -22,11 +24,16 @@ interface Scene {
 /** Milliseconds that pass until something is noticed or mended, by service. */
 type Times = Record<string, number[]>
 
+/** The service's process, as soon as there is one. */
 async function pidOf({ keel }: Scene, name: string): Promise<number> {
-  const { services: listed } = await keel.client.services.listServices()
-  const pid = listed.find((service) => service.name === name)?.pid
-  if (!pid) throw new Error(`${name} has no process`)
-  return pid
+  const until = performance.now() + startDeadlineMs
+  while (performance.now() < until) {
+    const { services: listed } = await keel.client.services.listServices()
+    const pid = listed.find((service) => service.name === name)?.pid
+    if (pid) return pid
+    await delay(pollMs)
+  }
+  throw new Error(`${name} has no process`)
 }
 
 /** Sends the signal; returns when the service was seen to be gone and when it was back, in milliseconds from then. */
