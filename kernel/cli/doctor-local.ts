@@ -1,11 +1,12 @@
 import { existsSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import Database from 'better-sqlite3'
 import { openConfig } from '../config/live-config.ts'
 import { readSecretKey } from '../home.ts'
+import { runningPid } from '../home-lock.ts'
 import { openSealedStore } from '../secrets/sealed-store.ts'
 import { openReadable } from '../store/database.ts'
+import { inspectDatabase, inspectLock } from '../store/inspect.ts'
 import { findSealed, listSealedNames } from '../store/secrets.ts'
 import type { CliSession } from './connection.ts'
 import type { Finding } from './doctor.ts'
@@ -72,24 +73,10 @@ export async function checkDisk({ home }: CliSession): Promise<Finding[]> {
 export function checkDatabase({ home, io }: CliSession): Finding[] {
   const { path } = databaseOf(home, io.env)
   if (path === ':memory:' || !existsSync(path)) return [ok('database', 'none yet')]
-  try {
-    const db = new Database(path, { readonly: true })
-    try {
-      const verdict = db.pragma('quick_check(1)', { simple: true })
-      if (verdict === 'ok') return [ok('database', `${path} is sound`)]
-      return [broken('database', `${path}: ${String(verdict)}`, `keel stop, then put a backup of ${path} in its place`)]
-    } finally {
-      db.close()
-    }
-  } catch (thrown) {
-    return [
-      broken(
-        'database',
-        `${path} can not be read: ${failureText(thrown)}`,
-        `keel stop, then put a backup of ${path} in its place`,
-      ),
-    ]
-  }
+  const inUse = runningPid(home) !== undefined
+  const issue = inspectDatabase(path, { pages: 'all', inUse }) ?? inspectLock(path)
+  if (!issue) return [ok('database', `${path} is sound`)]
+  return [broken('database', issue.reason, issue.fix)]
 }
 
 /** Whether this home's secret.key opens what is sealed in its database. */

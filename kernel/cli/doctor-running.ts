@@ -22,8 +22,12 @@ export async function checkServer({ client, url, home, isRemote }: CliSession): 
     const place = pid === undefined ? '' : ` (process ${pid}, up for ${duration(health.uptime_seconds)})`
     const message = `Keel ${health.version} answers at ${url}${place}: ${health.status}`
     const down = Object.entries(health.checks.services).filter(([, state]) => state === 'down')
+    const reason = health.checks.database_reason
     return [
       { check: 'server', status: health.status === 'ok' ? 'ok' : 'warning', message },
+      ...(reason === undefined
+        ? []
+        : [{ check: 'storage', status: 'broken' as const, message: reason, fix: 'keel logs --level error' }]),
       ...down.map(
         ([name]): Finding => ({
           check: 'service',

@@ -19,7 +19,7 @@ export async function showStatus({ client, out, url, home, isRemote }: CliSessio
       ['Up for', duration(health.uptime_seconds)],
       ['Process', pid === undefined ? '–' : String(pid)],
       ['Sessions', `${agent.sessions_active} active, ${agent.active_turns} turns under way`],
-      ['Database', health.checks.database],
+      ['Database', health.checks.database_reason ?? health.checks.database],
       [
         'Services',
         Object.entries(health.checks.services)

@@ -1,12 +1,15 @@
 import { accessSync, closeSync, constants, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { openReadable, type ReadableDb } from './database.ts'
+import { openReadable, openWritable, type ReadableDb } from './database.ts'
 import { requireKnownSchema } from './migrate.ts'
 import { faultOf } from './store-fault.ts'
 import { findWalDamage } from './wal-damage.ts'
 
 /** A file up to this size, in bytes, is checked page by page before it is used: some 2 ms a MiB. A larger one afterwards. */
 export const checkAtOnceBytes = 8 * 1024 * 1024
+
+/** How long a lock held by another process is waited for, in milliseconds. */
+const lockWaitMs = 5_000
 
 const fileMark = 'SQLite format 3\0'
 
@@ -18,11 +21,15 @@ export interface DatabaseIssue {
 
 const backupFix = (path: string) => `stop Keel, put a backup in place of ${path} and remove ${path}-wal and ${path}-shm`
 
-/**
- * Looks at the database without changing a byte of it, also where it turns out to be a newer build's. `pages` says
- * whether every page is read.
- */
-export function inspectDatabase(path: string, { pages }: { pages: 'all' | 'when_small' }): DatabaseIssue | undefined {
+export interface Inspection {
+  /** Whether every page is read. */
+  pages: 'all' | 'when_small'
+  /** A kernel writes meanwhile: the end of its log may be half-written. */
+  inUse?: boolean
+}
+
+/** Looks at the database without changing a byte of it, also where it turns out to be a newer build's. */
+export function inspectDatabase(path: string, { pages, inUse = false }: Inspection): DatabaseIssue | undefined {
   if (!existsSync(path) || statSync(path).size === 0) return undefined
   try {
     for (const needed of [path, dirname(path)]) accessSync(needed, constants.R_OK | constants.W_OK)
@@ -36,7 +43,7 @@ export function inspectDatabase(path: string, { pages }: { pages: 'all' | 'when_
   }
   if (!hasMark(path)) return { reason: `${path} is not a SQLite database`, fix: backupFix(path) }
   const wal = `${path}-wal`
-  const damage = existsSync(wal) ? findWalDamage(wal) : undefined
+  const damage = !inUse && existsSync(wal) ? findWalDamage(wal) : undefined
   if (damage) {
     return {
       reason: `${wal} is damaged after byte ${damage.soundBytes} of ${damage.bytes}: what was stored last can not be read`,
@@ -49,10 +56,25 @@ export function inspectDatabase(path: string, { pages }: { pages: 'all' | 'when_
 function inspectContent(path: string, pages: 'all' | 'when_small'): DatabaseIssue | undefined {
   let db: ReturnType<typeof openReadable> | undefined
   try {
-    db = openReadable(path, { timeoutMs: 5_000 })
+    db = openReadable(path, { timeoutMs: lockWaitMs })
     const damage = pages === 'all' || statSync(path).size <= checkAtOnceBytes ? findDamage(db) : undefined
     if (damage) return damagedFile(path, damage)
     if (hasSchema(db)) requireKnownSchema(db)
+    return undefined
+  } catch (thrown) {
+    return issueOf(path, thrown)
+  } finally {
+    db?.close()
+  }
+}
+
+/** Whether another process keeps everyone else from writing. Only for a database that `inspectDatabase` found nothing wrong with. */
+export function inspectLock(path: string): DatabaseIssue | undefined {
+  let db: ReturnType<typeof openWritable> | undefined
+  try {
+    db = openWritable(path, 'normal', { timeoutMs: lockWaitMs })
+    db.exec('BEGIN IMMEDIATE')
+    db.exec('ROLLBACK')
     return undefined
   } catch (thrown) {
     return issueOf(path, thrown)
