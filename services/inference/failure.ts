@@ -140,7 +140,7 @@ function parseRetryAfter(
   value: string | string[] | undefined,
 ): number | undefined {
   const asMs = typeof milliseconds === 'string' ? Number(milliseconds) : Number.NaN
-  const seconds = typeof value === 'string' ? Number(value) : Number.NaN
+  const seconds = typeof value === 'string' && value !== '' ? Number(value) : Number.NaN
   const date = typeof value === 'string' ? Date.parse(value) - Date.now() : Number.NaN
   const wait = [asMs, seconds * 1000, date].find((candidate) => Number.isFinite(candidate))
   return wait === undefined ? undefined : Math.min(Math.max(wait, 0), maxRetryAfterMs)

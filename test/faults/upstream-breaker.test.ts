@@ -123,6 +123,14 @@ test('a Retry-After may be a date', async () => {
   expect((await ask()).model).toBe('primary/m')
 })
 
+test.each(['', 'soon', '-'])('a Retry-After of "%s" says nothing: five seconds then', async (value) => {
+  primary.script([{ status: 429, headers: { 'retry-after': value } }])
+  await ask()
+  expect(Date.parse((await breaker())?.retry_at ?? '') - clock).toBe(5_000)
+  clock += 5_000
+  expect((await ask()).model).toBe('primary/m')
+})
+
 test('a Retry-After beyond a minute is cut to a minute', async () => {
   primary.script([{ status: 429, headers: { 'retry-after': '86400' } }])
   await ask()

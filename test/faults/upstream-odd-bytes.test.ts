@@ -360,6 +360,7 @@ describe.each(['openai', 'anthropic'] as const)('with %s', (format) => {
               return raw(connection, format)
             },
           })
+          expect(primary.requests[0]?.headers['accept-encoding']).toBe('identity')
           const broken = await ask(stream)
           expect(broken).toMatchObject({ model: 'spare/m', failures: [{ model: 'primary/m', category }] })
           expect(primary.requests).toHaveLength(1 + calls)

@@ -23,7 +23,11 @@ export function endpoint(settings: ProviderSettings, path: string): Endpoint {
   const base = settings.url.replace(/\/+$/, '')
   const versioned = /\/v\d+[a-z]*$/.test(base) ? path.replace(/^\/v\d+[a-z]*(?=\/)/, '') : path
   const url = new URL(base + versioned)
-  const headers: Record<string, string> = { accept: 'application/json, text/event-stream', 'user-agent': 'keel' }
+  const headers: Record<string, string> = {
+    accept: 'application/json, text/event-stream',
+    'accept-encoding': 'identity',
+    'user-agent': 'keel',
+  }
   if (settings.format === 'anthropic') headers['anthropic-version'] = anthropicVersion
   for (const [name, value] of Object.entries(settings.extra_headers)) headers[name.toLowerCase()] = value
   if (settings.api_key !== null && settings.format !== 'offline') {
