@@ -10,5 +10,6 @@ export const benches: Record<string, () => Promise<Bench>> = {
   'start-up': async () => (await import('./start-up.ts')).startUp,
   'service-kills': async () => (await import('./service-kills.ts')).serviceKills,
   'crash-loop': async () => (await import('./crash-loop.ts')).crashLoop,
+  'kernel-handover': async () => (await import('./kernel-handover.ts')).kernelHandover,
   'upstream-faults': async () => (await import('./upstream-faults.ts')).upstreamFaults,
 }

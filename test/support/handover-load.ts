@@ -11,6 +11,8 @@ type Reachable = Pick<Daemon, 'url' | 'apiKey'>
 export interface Strangers {
   /** Requests that were answered with 200. */
   readonly answered: number
+  /** When, by `performance.now()`. */
+  answeredAt: number[]
   /** What went wrong, in words; `refused` where nobody listened. */
   failures: string[]
   /** The longest wait for an answer, in milliseconds. */
@@ -21,6 +23,7 @@ export interface Strangers {
 /** So many callers that ask one question after the other, each on a new connection. */
 export function startStrangers({ url, apiKey }: Reachable, count: number): Strangers {
   const failures: string[] = []
+  const answeredAt: number[] = []
   let answered = 0
   let longestMs = 0
   let over = false
@@ -30,8 +33,10 @@ export function startStrangers({ url, apiKey }: Reachable, count: number): Stran
     return new Promise((resolve) => {
       const settle = (failure?: string) => {
         longestMs = Math.max(longestMs, performance.now() - startedAt)
-        if (failure === undefined) answered += 1
-        else failures.push(failure)
+        if (failure === undefined) {
+          answered += 1
+          answeredAt.push(performance.now())
+        } else failures.push(failure)
         resolve()
       }
       const asked = request(url + path, { agent: false, headers: { 'x-api-key': apiKey } }, (response) => {
@@ -57,6 +62,7 @@ export function startStrangers({ url, apiKey }: Reachable, count: number): Stran
   const callers = Promise.all(Array.from({ length: count }, keepAsking))
   return {
     failures,
+    answeredAt,
     get answered() {
       return answered
     },
