@@ -144,6 +144,7 @@ export function createHttpServer({ handle, upgrade }: HttpServerOptions): HttpSe
     async windDown(graceMs) {
       closing = true
       const earlier = [...requests.keys()]
+      for (const response of earlier) if (!response.headersSent) response.setHeader('connection', 'close')
       const noticed = delay(Math.min(windDownMs, graceMs))
       await until(() => !earlier.some((response) => requests.has(response)), performance.now() + graceMs)
       await noticed
