@@ -108,17 +108,27 @@ export async function openUpstream(
   }
 }
 
-async function readJson(body: Dispatcher.ResponseData['body'], watch: TransportWatch): Promise<unknown> {
-  const parts: Buffer[] = []
-  let size = 0
-  for await (const part of body) {
-    watch.onBytes?.()
-    parts.push(part)
-    size += part.length
-    if (size > maxAnswerBytes) throw new UpstreamFailure('too_large', `The answer is over ${maxAnswerBytes} bytes`)
-  }
-  const text = (parts.length === 1 ? parts[0] : Buffer.concat(parts))?.toString() ?? ''
-  return parseJson(text)
+/** By events: reading a short answer by iteration takes a third of the time that the whole request takes. */
+function readJson(body: Dispatcher.ResponseData['body'], watch: TransportWatch): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = []
+    let size = 0
+    body.on('data', (part: Buffer) => {
+      watch.onBytes?.()
+      parts.push(part)
+      size += part.length
+      if (size > maxAnswerBytes)
+        body.destroy(new UpstreamFailure('too_large', `The answer is over ${maxAnswerBytes} bytes`))
+    })
+    body.on('error', reject)
+    body.on('end', () => {
+      try {
+        resolve(parseJson((parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)).toString()))
+      } catch (thrown) {
+        reject(thrown)
+      }
+    })
+  })
 }
 
 async function* readPieces(
