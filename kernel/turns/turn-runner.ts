@@ -135,8 +135,11 @@ export class TurnRunner {
     const request = turnRequest.parse(JSON.parse(storedRequest(store.read, live.id)))
     const deadline = Date.now() + request.max_seconds * 1000
     if (request.streamed) this.#announceStart(live)
+    let attempt = 0
+    let taken = true
     for (let losses = 0; ; losses++) {
-      const attempt = await this.#keep(live, deadline, () => beginAttempt(store.write, live.id))
+      // An attempt that no process took up is still to be had.
+      if (taken) attempt = await this.#keep(live, deadline, () => beginAttempt(store.write, live.id))
       if (attempt > maxAttempts)
         return this.#finish(live, request, failedEnd('The turn was interrupted too often and was given up.'))
       try {
@@ -164,6 +167,7 @@ export class TurnRunner {
           this.#deps.log.error({ err: error, turn_id: live.id }, 'a turn failed')
           return this.#finish(live, request, failedEnd(`The turn could not be finished: ${error.message}.`))
         }
+        taken = error.kind === 'outcome_unknown'
         if (live.text !== '') await live.announce({ type: 'content_replaced', content: '' })
         await delay(retryDelaysMs[Math.min(losses, retryDelaysMs.length - 1)], undefined, {
           signal: live.signal,
