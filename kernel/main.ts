@@ -251,7 +251,7 @@ export async function startKernel({
     const address = { host: bind === 'localhost' ? '127.0.0.1' : bind, port }
     const { url } = await server.listen(listener ? { handle: listener } : address)
     const stopHousekeeping = startHousekeeping({ store, log })
-    const resumed = turns.resumeUnfinished()
+    const resumed = turns.resumeUnfinished(context.inFlight)
     log.info({ url, version, ms: Date.now() - startedAt, resumed_turns: resumed }, 'Keel is up')
     if (predecessor) {
       const { pid: from_pid, version: from_version, stopped_at } = predecessor

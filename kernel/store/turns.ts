@@ -95,11 +95,17 @@ export function countTurns(db: ReadableDb, sessionId: string): number {
   return (sql(db, text).get(sessionId) as { n: number }).n
 }
 
-export function listRunningTurns(db: ReadableDb): { id: string; session_id: string }[] {
-  return sql(db, `SELECT id, session_id FROM turns WHERE status = 'running' ORDER BY rowid`).all() as {
-    id: string
-    session_id: string
-  }[]
+export interface RunningTurnRow {
+  id: string
+  session_id: string
+  /** Of its message, as the request has it. */
+  message_key: string | null
+}
+
+export function listRunningTurns(db: ReadableDb): RunningTurnRow[] {
+  const text = `SELECT id, session_id, iif(json_valid(request_json), request_json ->> '$.message_key', NULL) AS message_key
+    FROM turns WHERE status = 'running' ORDER BY rowid`
+  return sql(db, text).all() as RunningTurnRow[]
 }
 
 /** Counts a new attempt and returns its number; steps of older attempts are refused from here on. */

@@ -11,7 +11,7 @@ import type { Store } from '#kernel/store/store.ts'
 import { insertTurn } from '#kernel/store/turns.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { newId } from '#sdk/ids.ts'
-import type { InFlight } from './in-flight.ts'
+import { type InFlight, messageKey } from './in-flight.ts'
 import type { TurnRequest } from './turn-request.ts'
 import type { RunningTurn, TurnRunner } from './turn-runner.ts'
 
@@ -55,10 +55,11 @@ export function acceptTurn(message: NewMessage, { store, bus, config, inFlight, 
     ceilings: threat.verdict === 'caution' ? [config.security.threat_caution_ceiling] : [],
   })
   turns.requireRoom()
-  const release = inFlight.claim(
-    JSON.stringify([message.session_id, message.channel, message.peer_id ?? message.sender_id, message.group_id]),
+  const message_key = messageKey(
+    [message.session_id, message.channel, message.peer_id ?? message.sender_id, message.group_id],
     message.content,
   )
+  const release = inFlight.claim(message_key)
   try {
     const turn_id = newId()
     const request: TurnRequest = {
@@ -73,6 +74,7 @@ export function acceptTurn(message: NewMessage, { store, bus, config, inFlight, 
       max_tokens: config.agent.autonomy_max_turn_tokens,
       max_cost: config.agent.autonomy_max_turn_cost,
       model_call_timeout_ms: message.model_call_timeout_ms ?? null,
+      message_key,
       streamed: message.streamed,
     }
     const { session, userMessage, created } = store.durable.transaction(() => {

@@ -15,6 +15,8 @@ export const turnRequest = z.object({
   max_tokens: z.number().nullable(),
   max_cost: z.number().nullable(),
   model_call_timeout_ms: z.number().int().nullable(),
+  /** While it is being answered, the same message is refused. Turns of earlier builds have none. */
+  message_key: z.string().nullable().default(null),
   /** Deltas are announced on the bus as well. */
   streamed: z.boolean(),
 })

@@ -10,6 +10,7 @@ import { timestamp } from '#sdk/ids.ts'
 import type { Client } from '#sdk/service.ts'
 import type { agentService, TurnEnd } from '#sdk/services/agent.ts'
 import { storeTurnEnd, type TurnTotals } from './finish-turn.ts'
+import type { InFlight } from './in-flight.ts'
 import { LiveTurn } from './live-turn.ts'
 import { turnJobOf } from './turn-job.ts'
 import { type TurnRequest, turnRequest } from './turn-request.ts'
@@ -114,10 +115,15 @@ export class TurnRunner {
     })
   }
 
-  /** Takes up what an earlier kernel had accepted and not finished. */
-  resumeUnfinished(): number {
+  /** Takes up what an earlier kernel had accepted and not finished. Whoever asks the same again is told that it is under way. */
+  resumeUnfinished(inFlight: Pick<InFlight, 'hold'>): number {
     const unfinished = listRunningTurns(this.#deps.store.read)
-    for (const { id, session_id } of unfinished) this.start(id, session_id)
+    for (const { id, session_id, message_key } of unfinished) {
+      const { outcome } = this.start(id, session_id)
+      if (message_key === null) continue
+      const release = inFlight.hold(message_key)
+      outcome.then(release, release)
+    }
     return unfinished.length
   }
 

@@ -90,3 +90,26 @@ test('the kernel is killed when an answer is stored and not yet delivered: it is
   scene.script({})
   expect((await scene.message()).content).toBe(lastWords)
 })
+
+test('whoever asks the same again while the next kernel finishes the turn is told that it is under way', async () => {
+  scene.script({})
+  expect((await scene.message()).content).toBe(lastWords)
+  await scene.lookAround()
+
+  const { answer } = await points['while the model thinks'](scene, scene.message)
+  await scene.kill('kernel')
+  expect(await answer).toBeInstanceOf(Error)
+  const thinking = Promise.withResolvers<void>()
+  scene.script({ first: { ...scene.writeMark(), until: thinking.promise } })
+  await scene.restart()
+  await scene.modelIsAsked(1)
+  const { session_id } = scene.newestTurn()
+  const again = () => scene.keel.client.agent.sendMessage({ body: { content: 'Note milk', session_id } })
+  await expect(again()).rejects.toMatchObject({ kind: 'rate_limited', message: 'duplicate_request' })
+  thinking.resolve()
+  await finished()
+  expect(scene.marks()).toBe(1)
+
+  scene.script({})
+  expect((await again()).content).toBe(lastWords)
+})

@@ -28,6 +28,7 @@ const request: TurnRequest = {
   max_tokens: null,
   max_cost: null,
   model_call_timeout_ms: null,
+  message_key: null,
   streamed: false,
 }
 
