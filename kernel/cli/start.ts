@@ -29,13 +29,6 @@ export interface StartAnnouncement {
 export async function start(io: CliIo, options: StartOptions, startKernel: StartKernel): Promise<number> {
   const home = prepareHome(io, options)
   const local = new LocalKernel(home, io.env, startKernel)
-  const kernel = await local.start()
-  const announcement = { url: kernel.url, dashboard_url: kernel.dashboardUrl, pid: process.pid, home: home.root }
-  if (options.announce && process.send) {
-    process.send(announcement)
-    process.disconnect?.()
-  } else showStart(announcement, createOutput(io, options), 'Stop it with Ctrl-C.')
-
   const host = new KernelHost(local, { home, env: io.env, isWatched: !options.announce })
   const ignoreSignals = listenToSignals({
     onStop: (signal) => host.stop(signal),
@@ -43,6 +36,12 @@ export async function start(io: CliIo, options: StartOptions, startKernel: Start
     onUpgrade: () => void host.handOver(),
   })
   try {
+    const kernel = await local.start()
+    const announcement = { url: kernel.url, dashboard_url: kernel.dashboardUrl, pid: process.pid, home: home.root }
+    if (options.announce && process.send) {
+      process.send(announcement)
+      process.disconnect?.()
+    } else showStart(announcement, createOutput(io, options), 'Stop it with Ctrl-C.')
     return await host.ended
   } finally {
     ignoreSignals()

@@ -1,6 +1,7 @@
 import type { Home } from '../home.ts'
 import type { ListenHandle } from '../http/server.ts'
 import type { Predecessor } from '../main.ts'
+import { giveBackMemory } from './give-back-memory.ts'
 import { KernelProcess } from './kernel-process.ts'
 import type { LocalKernel } from './local-kernel.ts'
 import { type HandoverRecord, recordHandover } from './record.ts'
@@ -34,7 +35,7 @@ export class KernelHost {
   #handover: Promise<void> | undefined
   #stopping = false
 
-  /** `local` serves already. */
+  /** `local` serves first. */
   constructor(local: LocalKernel, options: KernelHostOptions) {
     this.#local = local
     this.#incumbent = local
@@ -95,7 +96,17 @@ export class KernelHost {
 
     record({ state: 'draining', pid: next.pid, version })
     this.#incumbent = undefined
-    const predecessor = await letGo(old)
+    let predecessor: Predecessor
+    try {
+      predecessor = await letGo(old)
+    } catch (thrown) {
+      // What this process still holds is free only when it is gone.
+      await next.kill()
+      record({ state: 'failed', pid: null, reason: reasonOf(thrown) })
+      process.stderr.write(`Keel has ended: the old kernel could not be closed: ${reasonOf(thrown)}\n`)
+      this.#end(1)
+      return
+    }
     if (this.#stopping) {
       await next.kill()
       record({ state: 'failed', pid: null, reason: 'Keel is stopping' })
@@ -128,9 +139,10 @@ export class KernelHost {
     record({ state: 'done', pid: next.pid, gap_ms: Date.now() - stopped_at })
     if (old instanceof KernelProcess) void old.stop()
     if (this.#stopping) next.stop()
-    if (this.#options.isWatched) return
-    next.goOnAlone()
-    this.#end(0)
+    if (!this.#options.isWatched) {
+      next.goOnAlone()
+      this.#end(0)
+    } else if (old === this.#local) giveBackMemory()
   }
 
   /** Nobody serves: the old kernel takes up its work again; where the new one has changed too much for it, another new one. */
