@@ -19,6 +19,8 @@ export interface DaemonOptions {
   env?: Record<string, string>
   /** A home that is there already; it is then left in place. */
   home?: string
+  /** Stands before the command line, such as `unshare`; it must become the command by `exec`. */
+  before?: readonly string[]
   /** Where Keel is installed; this repository unless told. */
   install?: string
   /** In a process group of its own, as a shell does it; the group's number is the pid. */
@@ -49,13 +51,15 @@ export async function startDaemon({
   config,
   env = {},
   home: given,
+  before = [],
   install = root,
   ownGroup = false,
 }: DaemonOptions = {}): Promise<Daemon> {
   const home = given ?? mkdtempSync(join(tmpdir(), 'keel-home-'))
   if (config !== undefined) writeFileSync(join(home, 'keel.toml'), config)
   const { KEEL_API_KEY: _key, KEEL_HOST: _host, ...inherited } = process.env
-  const [file, args] = command === 'npm' ? ['npm', ['start']] : [process.execPath, ['kernel/cli/keel.mjs', 'start']]
+  const line = command === 'npm' ? ['npm', 'start'] : [process.execPath, 'kernel/cli/keel.mjs', 'start']
+  const [file = '', ...args] = [...before, ...line]
   const child = spawn(file, args, {
     cwd: install,
     detached: ownGroup,
