@@ -1,17 +1,15 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { setTimeout as delay } from 'node:timers/promises'
 import { eventually } from '../support/daemon.ts'
 import type { Bench } from './bench.ts'
 import { keelModel, question, startBenchDaemon } from './bench-daemon.ts'
 import { load } from './load.ts'
+import { idleLatenessMs } from './machine.ts'
 import type { LoopDelay } from './servers/event-loop-probe.ts'
 import { startServer } from './servers/server-process.ts'
 
 const probe = new URL('servers/event-loop-probe.ts', import.meta.url).href
-const resolutionMs = 10
 
 export const eventLoop: Bench = {
   about: "how late the kernel's event loop comes to its timers while chats, turns and lists keep it busy",
@@ -40,7 +38,7 @@ export const eventLoop: Bench = {
     try {
       await Promise.all([load(chat, 8, seconds), ...turns.map((turn) => load(turn, 1, seconds))])
       say('an idle process, for comparison')
-      const idle = await idleLoop(quick ? 1 : 3)
+      const idle = await idleLatenessMs()
       say('the kernel, busy')
       process.kill(keel.pid, 'SIGUSR2')
       const runs = await Promise.all([
@@ -73,12 +71,4 @@ function exists(path: string): boolean {
   } catch {
     return false
   }
-}
-
-async function idleLoop(seconds: number): Promise<number> {
-  const histogram = monitorEventLoopDelay({ resolution: resolutionMs })
-  histogram.enable()
-  await delay(seconds * 1000)
-  histogram.disable()
-  return Math.max(0, histogram.percentile(99) / 1e6 - resolutionMs)
 }
