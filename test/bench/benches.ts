@@ -10,6 +10,7 @@ export const benches: Record<string, () => Promise<Bench>> = {
   'start-up': async () => (await import('./start-up.ts')).startUp,
   'service-kills': async () => (await import('./service-kills.ts')).serviceKills,
   'turn-kills': async () => (await import('./turn-kills.ts')).turnKills,
+  'kernel-kills': async () => (await import('./kernel-kills.ts')).kernelKills,
   'crash-loop': async () => (await import('./crash-loop.ts')).crashLoop,
   'kernel-handover': async () => (await import('./kernel-handover.ts')).kernelHandover,
   'upstream-faults': async () => (await import('./upstream-faults.ts')).upstreamFaults,
