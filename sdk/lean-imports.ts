@@ -3,8 +3,8 @@ import { registerHooks } from 'node:module'
 const localesOfZod = '../locales/index.js'
 
 /*
- * Loaded before a service: zod brings its messages in sixty languages along, a fifth of what a process would load at its
- * start, while callers wait for it. Keel speaks English, which zod loads apart from these.
+ * Loaded before anything else: zod brings its messages in sixty languages along, a fifth of what a process would load at
+ * its start, while callers wait for it. Keel speaks English, which zod loads apart from these.
  */
 registerHooks({
   resolve: (specifier, context, next) =>

@@ -17,7 +17,8 @@ if (Number(process.versions.node.split('.')[0]) < oldest) {
       // In the install's own folder, where nobody else can put code; services inherit it.
       process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url))
       module.enableCompileCache(process.env.NODE_COMPILE_CACHE)
-      return import('./main.ts')
+      return import('../../sdk/lean-imports.ts')
     })
+    .then(() => import('./main.ts'))
     .catch((error) => fail(`Keel could not be loaded: ${error.message}`, `\n${error.stack}`))
 }
