@@ -10,6 +10,8 @@ import { WaitingCalls } from './waiting-calls.ts'
 const maxResends = 3
 /** When to ask again for a service that is about to come back. */
 const retryAfterSeconds = 5
+/** When to ask the next kernel. */
+const nextKernelSeconds = 2
 
 export interface SupervisedDeps extends SuccessionDeps {
   onStateChange: (status: ServiceStatus) => void
@@ -66,7 +68,7 @@ export class SupervisedService {
   async close(graceMs: number): Promise<void> {
     clearTimeout(this.#idleTimer)
     const closed = this.#succession.close(graceMs)
-    this.#waiting.fail(new RuntimeError('unavailable', 'Keel is stopping'))
+    this.#waiting.fail(new RuntimeError('unavailable', 'Keel is stopping', { retry_after_seconds: nextKernelSeconds }))
     await closed
   }
 
@@ -116,7 +118,7 @@ export class SupervisedService {
 
   async #nextProcess(deadline: number, signal: AbortSignal | undefined): Promise<Incumbent> {
     const { state, generation, isClosing } = this.#succession
-    if (isClosing) throw new RuntimeError('unavailable', 'Keel is stopping')
+    if (isClosing) throw new RuntimeError('unavailable', 'Keel is stopping', { retry_after_seconds: nextKernelSeconds })
     if (state === 'down') throw this.#unavailable()
     if (state === 'stopped') this.start()
     const { firstReadyMs, queue } = this.spec
