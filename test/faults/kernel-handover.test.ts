@@ -110,14 +110,11 @@ test('under load, by signals: nobody is refused, nothing fails, no event is miss
   watcher.close()
 })
 
-test('a turn that takes too long goes on in the new kernel; the others are served meanwhile', {
+test('a turn that takes too long goes on in the new kernel; who waits is told, and others are served meanwhile', {
   timeout: testMs,
 }, async () => {
   keel = await startDaemon({ config: config() })
-  upstream.script([
-    { text: 'too late', delayMs: 60_000 },
-    { text: 'too late', delayMs: 60_000 },
-  ])
+  upstream.script({ text: 'too late', delayMs: 60_000 })
   const [one, other] = await Promise.all(
     ['one', 'other'].map((scope) => keel.client.sessions.createSession({ body: { scope } })),
   )
@@ -136,6 +133,12 @@ test('a turn that takes too long goes on in the new kernel; the others are serve
     })
     .then(({ body }) => readToTheEnd(body))
   await upstream.received(2)
+  const completing = keel.fetch('/v1/chat/completions', {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ model: 'mock/test-model', messages: [{ role: 'user', content: 'long too' }] }),
+  })
+  await upstream.received(3)
   upstream.script({ text: goodAnswer })
 
   const upgraded = upgrade()
@@ -145,6 +148,9 @@ test('a turn that takes too long goes on in the new kernel; the others are serve
   expect(response.status).toBe(503)
   expect(response.headers.get('retry-after')).toBe('2')
   const { turn_id } = (await response.json()) as { turn_id: string }
+  const refusal = await completing
+  expect([refusal.status, await refusal.text()]).toEqual([503, expect.stringContaining('Keel is stopping')])
+  expect(refusal.headers.get('retry-after')).toBe('2')
   expect((await streaming).text).toMatch(/"error":"Keel is stopping; the turn goes on after the next start"/)
   await upgraded
   await eventually('the new kernel finishes both', async () => {
