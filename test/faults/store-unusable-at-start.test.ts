@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import {
   chmodSync,
   copyFileSync,
@@ -11,7 +9,6 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, onTestFinished, test } from 'vitest'
 import { countMessages } from '#kernel/store/messages.ts'
@@ -20,6 +17,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { keel } from '../support/cli-run.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { filledHome } from '../support/filled-home.ts'
+import { holdLock } from '../support/held-lock.ts'
 import { runKeel } from '../support/run-keel.ts'
 
 const pageBytes = 4_096
@@ -69,7 +67,9 @@ function rootOf(database: string, name: string): number {
   return (rootpage - 1) * pageBytes
 }
 
-test('a read-only database is refused in one sentence, and used again when it can be written', async () => {
+test('a read-only database is refused in one sentence, and used again when it can be written', {
+  timeout: 60_000,
+}, async () => {
   const { home, database, sessionId } = await filledHome(10)
   for (const [path, mode] of [
     [database, 0o400],
@@ -82,12 +82,13 @@ test('a read-only database is refused in one sentence, and used again when it ca
   await expectWhole(home, sessionId, 10)
 })
 
-test('a database that another process has locked is refused after a while, and used once it is free', async () => {
+test('a database that another process has locked is refused after a while, and used once it is free', {
+  timeout: 60_000,
+}, async () => {
   const { home, database, sessionId } = await filledHome(10)
   const holder = await holdLock(database)
   await expectRefusal(home, /is locked by another process/)
-  holder.kill('SIGKILL')
-  await once(holder, 'exit')
+  await holder.letGo()
   await expectWhole(home, sessionId, 10)
 })
 
@@ -178,14 +179,3 @@ test('what a kill leaves at the end of the log is no damage', async () => {
   writeFileSync(wal, Buffer.concat([readFileSync(wal), readFileSync(wal).subarray(32, 32 + 4_000)]))
   await expectWhole(home, sessionId, 11)
 })
-
-async function holdLock(database: string): Promise<ChildProcess> {
-  const script = `const db = new (require('better-sqlite3'))(process.argv[1]); db.exec('BEGIN EXCLUSIVE'); console.log('held'); setInterval(() => {}, 1000)`
-  const child = spawn(process.execPath, ['-e', script, database], {
-    cwd: join(import.meta.dirname, '../..'),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  await once(child.stdout, 'data')
-  return child
-}

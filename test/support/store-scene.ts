@@ -14,7 +14,7 @@ export interface StoreScene {
 export async function storeScene(options: DaemonOptions = {}): Promise<StoreScene> {
   const keel = await startDaemon(options)
   onTestFinished(() => keel.dispose())
-  const { id } = await keel.client.sessions.createSession({ body: { nickname: 'Trouble' } })
+  const { id } = await keel.client.sessions.createSession({ body: { scope: 'trouble', nickname: 'Trouble' } })
   const scene = { keel, sessionId: id, database: join(keel.home, 'keel.db'), acknowledged: [] }
   for (let n = 0; n < 3; n++) await say(scene, `steady ${n}`)
   return scene
