@@ -13,7 +13,7 @@ const kills = { full: 200, quick: 15 }
 /** Callers that write messages at once; beside them one each writes sessions, feedback and configuration. */
 const messageCallers = 12
 /** How long after the first acknowledged write a kernel is killed at the latest, in milliseconds. */
-const maxLifeMs = 250
+const maxLifeMs = 400
 const firstWriteMs = 10_000
 
 /** What the kernel has acknowledged, over all its lives. */
