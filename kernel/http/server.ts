@@ -21,7 +21,7 @@ const idleSweepMs = 25
 const silentMs = 250
 const settleCheckMs = 5
 /** A client that asks again on its connection learns within this time that it should open a new one. */
-const windDownMs = 100
+const windDownMs = 200
 
 /** The exit code for a port that is taken. */
 export const portTakenExitCode = 2
@@ -145,9 +145,9 @@ export function createHttpServer({ handle, upgrade }: HttpServerOptions): HttpSe
       closing = true
       const earlier = [...requests.keys()]
       for (const response of earlier) if (!response.headersSent) response.setHeader('connection', 'close')
-      const noticed = delay(Math.min(windDownMs, graceMs))
       await until(() => !earlier.some((response) => requests.has(response)), performance.now() + graceMs)
-      await noticed
+      // Also for those whose answer had begun without telling them.
+      await delay(Math.min(windDownMs, graceMs))
     },
 
     async stopAccepting(requestMs) {
