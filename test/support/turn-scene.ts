@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as nextTick } from 'node:timers/promises'
 import Database from 'better-sqlite3'
-import { type Daemon, startDaemon, upstreamConfig } from './daemon.ts'
+import { type Daemon, eventually, startDaemon, upstreamConfig } from './daemon.ts'
 import { startUpstream, type Upstream, type UpstreamRequest } from './upstream.ts'
 import type { UpstreamReply } from './upstream-reply.ts'
 
@@ -66,7 +66,7 @@ export interface TurnScene {
   lookAround(): Promise<void>
   freeze(name: ProcessName): void
   thaw(name: ProcessName): void
-  /** Ends a process by SIGKILL; a killed kernel is waited for. */
+  /** Ends a process by SIGKILL, and waits for the end of a kernel, or until the kernel has noticed, unless it is frozen. */
   kill(name: ProcessName): Promise<void>
   /** Lets everything that was frozen go on. */
   thawAll(): void
@@ -196,8 +196,16 @@ export async function openTurnScene(): Promise<TurnScene> {
     async kill(name) {
       const pid = scene.pid(name)
       frozen.delete(pid)
-      if (name === 'kernel') await keel.stop('SIGKILL')
-      else signal(pid, 'SIGKILL')
+      if (name === 'kernel') {
+        await keel.stop('SIGKILL')
+        return
+      }
+      signal(pid, 'SIGKILL')
+      if (frozen.has(scene.pid('kernel'))) return
+      await eventually(`${name} is gone`, async () => {
+        const { services } = await keel.client.services.listServices()
+        return services.every((service) => service.pid !== pid)
+      })
     },
     thawAll() {
       for (const pid of frozen) signal(pid, 'SIGCONT')
