@@ -8,6 +8,7 @@ import { openSealedStore } from '../secrets/sealed-store.ts'
 import { openReadable } from '../store/database.ts'
 import { inspectDatabase, inspectLock } from '../store/inspect.ts'
 import { findSealed, listSealedNames } from '../store/secrets.ts'
+import { faultOf } from '../store/store-fault.ts'
 import type { CliSession } from './connection.ts'
 import type { Finding } from './doctor.ts'
 import { failureText } from './failure.ts'
@@ -83,11 +84,13 @@ export function checkDatabase({ home, io }: CliSession): Finding[] {
 export function checkSecrets({ home, io }: CliSession): Finding[] {
   const { path } = databaseOf(home, io.env)
   if (path === ':memory:' || !existsSync(path) || !existsSync(home.secretKey)) return []
-  const db = openReadable(path)
+  let db: ReturnType<typeof openReadable> | undefined
   try {
+    const opened = openReadable(path)
+    db = opened
     const rows = {
-      find: (name: string) => findSealed(db, name),
-      names: () => listSealedNames(db),
+      find: (name: string) => findSealed(opened, name),
+      names: () => listSealedNames(opened),
       save: () => {},
       delete: () => false,
     }
@@ -104,8 +107,12 @@ export function checkSecrets({ home, io }: CliSession): Finding[] {
       }
     }
     return findings.length > 0 ? findings : [ok('secrets', `${store.names().length} sealed, all readable`)]
+  } catch (thrown) {
+    // What is wrong with the database is another check's finding.
+    if (faultOf(thrown) !== undefined) return []
+    throw thrown
   } finally {
-    db.close()
+    db?.close()
   }
 }
 

@@ -303,7 +303,8 @@ test('doctor says what is broken and what mends it', async () => {
   expect(sick.code).toBe(1)
   expect(sick.stdout).toContain(`chmod 600 ${home.apiKey}`)
   expect(sick.stdout).toMatch(new RegExp(`broken +port +127.0.0.1:${port} can not be used: it is taken`))
-  expect(sick.stdout).toMatch(/broken +database .* can not be read/)
+  expect(sick.stdout).toMatch(/broken +database .* is not a SQLite database/)
+  expect(sick.stdout).not.toMatch(/broken +secrets/)
   expect(sick.stdout).toMatch(/\d things are broken\./)
 
   writeFileSync(home.config, 'agent = 1')
