@@ -7,6 +7,7 @@ export const benches: Record<string, () => Promise<Bench>> = {
   'agent-turn': async () => (await import('./agent-turn.ts')).agentTurn,
   'rpc-hop': async () => (await import('./rpc-hop.ts')).rpcHop,
   'event-loop': async () => (await import('./event-loop.ts')).eventLoop,
+  memory: async () => (await import('./memory.ts')).memory,
   'start-up': async () => (await import('./start-up.ts')).startUp,
   'service-kills': async () => (await import('./service-kills.ts')).serviceKills,
   'turn-kills': async () => (await import('./turn-kills.ts')).turnKills,

@@ -1,0 +1,51 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+/*
+ * What the system says of processes; known on Linux alone, where all of this is a file.
+ */
+
+const bytesPerKb = 1024
+const bytesPerMb = 1_000_000
+
+/** Proportional set size in MB: memory shared by several processes counts in equal parts. */
+export function pssMb(pid: number): number {
+  return kilobytes(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'), 'Pss')
+}
+
+/** Resident set size in MB. */
+export function rssMb(pid: number): number {
+  return kilobytes(readFileSync(`/proc/${pid}/status`, 'utf8'), 'VmRSS')
+}
+
+/** How many files and sockets a process has open. */
+export function openFiles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length
+}
+
+/** A process and everything below it, itself first. */
+export function treePids(pid: number): number[] {
+  const children = new Map<number, number[]>()
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    const parent = parentOf(Number(name))
+    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(name)])
+  }
+  const below = (one: number): number[] => [one, ...(children.get(one) ?? []).flatMap(below)]
+  return below(pid)
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The command stands in parentheses and may hold anything; state and parent follow.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+  } catch {
+    // It has ended while the list was read.
+    return undefined
+  }
+}
+
+function kilobytes(text: string, name: string): number {
+  const found = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)
+  if (!found) throw new Error(`The system does not tell ${name}`)
+  return (Number(found[1]) * bytesPerKb) / bytesPerMb
+}
