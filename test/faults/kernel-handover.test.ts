@@ -169,7 +169,9 @@ test('a turn that takes too long goes on in the new kernel; who waits is told, a
 describe('a new kernel that is no good', () => {
   const edit = (file: string, change: (text: string) => string) => {
     const path = join(install?.root ?? '', file)
-    writeFileSync(path, change(readFileSync(path, 'utf8')))
+    const text = readFileSync(path, 'utf8')
+    expect(change(text)).not.toBe(text)
+    writeFileSync(path, change(text))
   }
 
   async function refused(): Promise<string> {
@@ -222,7 +224,7 @@ describe('a new kernel that is no good', () => {
 
     const migrate = readFileSync(join(install.root, 'kernel/store/migrate.ts'), 'utf8')
     const broken = `{ version: 9990, name: 'fails-on-data', up(db) { db.exec('CREATE TABLE half (id TEXT)'); if (db.prepare('SELECT 1 FROM turns').get()) throw new Error('no such luck') } },\n]`
-    edit('kernel/store/migrate.ts', (text) => text.replace('  secretsMigration,\n]', `  secretsMigration,\n${broken}`))
+    edit('kernel/store/migrate.ts', (text) => text.replace('\n]\n', `\n${broken}\n`))
     expect(await refused()).toMatch(/goes on as before: .*no such luck/)
     edit('kernel/store/migrate.ts', () => migrate)
 
@@ -245,7 +247,7 @@ describe('a new kernel that is no good', () => {
     keel = await startDaemon({ config: config(), install: install.root })
     const strangers = startStrangers(keel, 2)
     edit('kernel/store/migrate.ts', (text) =>
-      text.replace('  secretsMigration,\n]', `  secretsMigration,\n{ version: 9990, name: 'nothing', up() {} },\n]`),
+      text.replace('\n]\n', `\n{ version: 9990, name: 'nothing', up() {} },\n]\n`),
     )
     const once = join(install.root, 'once')
     writeFileSync(once, '')
