@@ -10,6 +10,7 @@ import { watchableTopics } from './areas/topics.ts'
 import { openConfig } from './config/live-config.ts'
 import type { Config } from './config/schema.ts'
 import type { Context } from './context.ts'
+import { kernelEndings } from './endings.ts'
 import { createEventBus } from './events/bus.ts'
 import { openHome, readSecretKey } from './home.ts'
 import { lockHome } from './home-lock.ts'
@@ -45,19 +46,11 @@ import { inferStep } from './turns/infer-step.ts'
 import { toolStep } from './turns/tool-step.ts'
 import { TurnRunner } from './turns/turn-runner.ts'
 
-/** How long each part of a stop may take, in milliseconds; together they stay under ten seconds. */
-const stopMs = { turns: 4_000, requests: 1_500, services: 1_500 }
-/**
- * The same for a kernel that makes room for another: first all are served, then for `requests` those who have already
- * asked, then nobody until the next one is there.
- */
-const handoverMs = { windDown: 4_000, requests: 4_000, sockets: 250, services: 0, lastAnswers: 250 }
 /** How long a successor waits for its home where someone else looks whether a kernel runs. */
 const inheritWaitMs = 5_000
 
 const offlineProvider = 'keel'
 const keyChangedCode = 1008
-const serviceRestartCode = 1012
 
 export interface Kernel {
   url: string
@@ -262,41 +255,22 @@ export async function startKernel({
         log.warn({ url, port }, 'server.port has changed; it takes effect when Keel is stopped and started')
     }
 
-    const release = async (servicesMs: number) => {
-      await supervisor.close(servicesMs)
-      costs.flush()
-      bus.close()
-      await store.close()
-      log.info('Keel has stopped')
-      await closeLog()
-      lock.release()
-    }
-    const stop = async (reason: string) => {
-      log.info({ reason }, 'Keel is stopping')
-      stopHousekeeping()
-      const serverClosed = server.close(stopMs.turns + stopMs.requests)
-      await turns.close(stopMs.turns)
-      await sockets.close()
-      await serverClosed
-      await release(stopMs.services)
-    }
-    const letGo = async (): Promise<Predecessor> => {
-      log.info('Keel makes room for a new kernel')
-      stopHousekeeping()
-      await server.windDown(handoverMs.windDown)
-      const stopped_at = Date.now()
-      await server.stopAccepting(handoverMs.requests)
-      // From here on nobody waits but those whose requests take too long.
-      await turns.close(0)
-      feed.close()
-      await sockets.close({ code: serviceRestartCode, reason: 'service restart', graceMs: handoverMs.sockets })
-      await supervisor.close(handoverMs.services)
-      await server.close(handoverMs.lastAnswers)
-      await release(handoverMs.services)
-      return { pid: process.pid, version, stopped_at }
-    }
+    const endings = kernelEndings({
+      server,
+      sockets,
+      turns,
+      supervisor,
+      costs,
+      bus,
+      store,
+      log,
+      feed,
+      lock,
+      stopHousekeeping,
+      closeLog,
+    })
     const { promise: closed, resolve: settleClosed } = Promise.withResolvers<number>()
-    let ending: Promise<unknown> | undefined
+    let ending: Promise<void> | undefined
     return {
       url,
       dashboardUrl: `${url}/`,
@@ -307,15 +281,11 @@ export async function startKernel({
       },
       closed,
       close: async (reason) => {
-        ending ??= stop(reason)
+        ending ??= endings.stop(reason)
         await ending
         settleClosed(0)
       },
-      letGo: () => {
-        const gone = letGo()
-        ending ??= gone
-        return gone
-      },
+      letGo: async () => ({ pid: process.pid, version, stopped_at: await endings.letGo() }),
     }
   } catch (thrown) {
     for (const step of undo.reverse()) await step()

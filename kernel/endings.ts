@@ -1,0 +1,80 @@
+import type { Logger } from 'pino'
+import type { EventBus } from './events/bus.ts'
+import type { HomeLock } from './home-lock.ts'
+import type { HttpServer } from './http/server.ts'
+import type { EventSockets } from './http/websocket.ts'
+import type { CostLedger } from './inference/cost-ledger.ts'
+import type { LiveLogFeed } from './logs/log-feed.ts'
+import type { Store } from './store/store.ts'
+import type { Supervisor } from './supervisor/supervisor.ts'
+import type { TurnRunner } from './turns/turn-runner.ts'
+
+/** How long each part of a stop may take, in milliseconds; together they stay under ten seconds. */
+const stopMs = { turns: 4_000, requests: 1_500, services: 1_500 }
+/**
+ * The same for a kernel that makes room for another: first all are served, then for `requests` those who have already
+ * asked, then nobody until the next one is there.
+ */
+const handoverMs = { windDown: 4_000, requests: 4_000, sockets: 250, services: 0, lastAnswers: 250 }
+
+const serviceRestartCode = 1012
+
+/** What a running kernel has open. */
+interface Parts {
+  server: HttpServer
+  sockets: EventSockets
+  turns: TurnRunner
+  supervisor: Supervisor
+  costs: CostLedger
+  bus: EventBus
+  store: Store
+  log: Logger
+  feed: LiveLogFeed
+  lock: HomeLock
+  stopHousekeeping: () => void
+  closeLog: () => Promise<void>
+}
+
+/** The two ways in which a kernel ends; after either, nothing of it is open. */
+export function kernelEndings(parts: Parts) {
+  const { server, sockets, turns, supervisor, costs, bus, store, log, feed, lock, stopHousekeeping, closeLog } = parts
+
+  async function release(servicesMs: number): Promise<void> {
+    await supervisor.close(servicesMs)
+    costs.flush()
+    bus.close()
+    await store.close()
+    log.info('Keel has stopped')
+    await closeLog()
+    lock.release()
+  }
+
+  return {
+    async stop(reason: string): Promise<void> {
+      log.info({ reason }, 'Keel is stopping')
+      stopHousekeeping()
+      const serverClosed = server.close(stopMs.turns + stopMs.requests)
+      await turns.close(stopMs.turns)
+      await sockets.close()
+      await serverClosed
+      await release(stopMs.services)
+    },
+
+    /** Serves for as long as it can, for another kernel that waits. Returns when it stopped accepting, in milliseconds since 1970. */
+    async letGo(): Promise<number> {
+      log.info('Keel makes room for a new kernel')
+      stopHousekeeping()
+      await server.windDown(handoverMs.windDown)
+      const stoppedAt = Date.now()
+      await server.stopAccepting(handoverMs.requests)
+      // From here on nobody waits but those whose requests take too long.
+      await turns.close(0)
+      feed.close()
+      await sockets.close({ code: serviceRestartCode, reason: 'service restart', graceMs: handoverMs.sockets })
+      await supervisor.close(handoverMs.services)
+      await server.close(handoverMs.lastAnswers)
+      await release(handoverMs.services)
+      return stoppedAt
+    },
+  }
+}
