@@ -106,7 +106,8 @@ export class Peer {
       const handler = handlers[key] as Handler
       const name = `${contract.name}.${key}`
       if (declared.oneWay) {
-        this.#notices.set(name, (params) => void this.#take(name, params, declared, handler))
+        // Nobody waits for it, and somebody may wait for the answer that came along with it.
+        this.#notices.set(name, (params) => void setImmediate(() => this.#take(name, params, declared, handler)))
         continue
       }
       this.#server.addMethodAdvanced(name, (request) => this.#answer(name, request, declared, handler))

@@ -1,8 +1,8 @@
 import type { ProviderSettings } from '#sdk/services/inference.ts'
 
 export interface Endpoint {
-  url: URL
-  headers: Record<string, string>
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /** How a format's own servers expect the key where the settings do not say. */
@@ -15,11 +15,22 @@ const usualAuthHeader = {
 
 const anthropicVersion = '2023-06-01'
 
+/** The last one of each provider: most calls go where the one before went. */
+const lastOf = new WeakMap<ProviderSettings, { path: string; endpoint: Endpoint }>()
+
 /**
- * Address and headers for one call. `path` begins with the API's version, which is left out when the configured URL
+ * Address and headers for one call, not to be changed. `path` begins with the API's version, which is left out when the configured URL
  * already ends in one: both `https://api.example.org` and `https://api.example.org/v1` are what people write.
  */
 export function endpoint(settings: ProviderSettings, path: string): Endpoint {
+  const last = lastOf.get(settings)
+  if (last?.path === path) return last.endpoint
+  const made = makeEndpoint(settings, path)
+  lastOf.set(settings, { path, endpoint: made })
+  return made
+}
+
+function makeEndpoint(settings: ProviderSettings, path: string): Endpoint {
   const base = settings.url.replace(/\/+$/, '')
   const versioned = /\/v\d+[a-z]*$/.test(base) ? path.replace(/^\/v\d+[a-z]*(?=\/)/, '') : path
   const url = new URL(base + versioned)

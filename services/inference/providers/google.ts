@@ -21,9 +21,10 @@ export async function googleProvider(): Promise<Provider> {
 async function* answer(call: ProviderCall): AsyncGenerator<UpstreamDelta> {
   const verb = call.request.stream ? 'streamGenerateContent' : 'generateContent'
   const path = call.settings.chat_path ?? `/v1beta/models/${encodeURIComponent(call.model)}:${verb}`
-  const target = endpoint(call.settings, path)
-  if (call.request.stream) target.url.searchParams.set('alt', 'sse')
-  const response = await postJson(target, googleBody(call), call)
+  const { url: address, headers } = endpoint(call.settings, path)
+  const url = new URL(address)
+  if (call.request.stream) url.searchParams.set('alt', 'sse')
+  const response = await postJson({ url, headers }, googleBody(call), call)
   const reader = answerReader()
   if (!response.streams) {
     yield* reader(await response.body.json())
