@@ -9,6 +9,7 @@ export const benches: Record<string, () => Promise<Bench>> = {
   'event-loop': async () => (await import('./event-loop.ts')).eventLoop,
   memory: async () => (await import('./memory.ts')).memory,
   'start-up': async () => (await import('./start-up.ts')).startUp,
+  websocket: async () => (await import('./websocket.ts')).websocket,
   'service-kills': async () => (await import('./service-kills.ts')).serviceKills,
   'turn-kills': async () => (await import('./turn-kills.ts')).turnKills,
   'kernel-kills': async () => (await import('./kernel-kills.ts')).kernelKills,
