@@ -191,14 +191,14 @@ async function openReader(url: string, since?: number): Promise<Reader> {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/ws${query}`, { headers: { 'x-api-key': testKey } })
   const reader: Reader = { socket, last: since ?? 0, received: 0, gaps: 0 }
   socket.on('message', (data) => {
-    const { type, seq } = JSON.parse(data.toString()) as { type: string; seq: number }
+    const { type, seq, to } = JSON.parse(data.toString()) as { type: string; seq: number; to: number }
     if (type === 'connected') {
       if (since === undefined) reader.last = seq
       return
     }
     if (type === 'gap') reader.gaps += 1
     else reader.received += 1
-    reader.last = seq
+    reader.last = type === 'gap' ? to : seq
   })
   await once(socket, 'open')
   return reader

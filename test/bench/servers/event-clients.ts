@@ -36,8 +36,12 @@ async function connect() {
       last = seq
       return
     }
-    if (text.includes('"type":"gap"')) seen.gaps += 1
-    else if (last !== undefined && seq > last + 1) seen.lost += seq - last - 1
+    if (text.includes('"type":"gap"')) {
+      seen.gaps += 1
+      last = Number(/"to":(\d+)/.exec(text)?.[1])
+      return
+    }
+    if (last !== undefined && seq > last + 1) seen.lost += seq - last - 1
     last = seq
     seen.frames += 1
     if (seen.frames % sampling !== 0) return

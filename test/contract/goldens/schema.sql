@@ -1,11 +1,8 @@
 -- index inference_costs_by_creation
 CREATE INDEX inference_costs_by_creation ON inference_costs (created_at);
 
--- index inference_costs_by_model
-CREATE INDEX inference_costs_by_model ON inference_costs (model, created_at);
-
 -- index inference_costs_by_turn
-CREATE INDEX inference_costs_by_turn ON inference_costs (turn_id);
+CREATE INDEX inference_costs_by_turn ON inference_costs (turn_id) WHERE turn_id IS NOT NULL;
 
 -- index model_selections_by_creation
 CREATE INDEX model_selections_by_creation ON model_selection_events (created_at);
