@@ -37,6 +37,8 @@ export interface Errand {
   outcome: Outcome
   /** From the question to the last byte, in milliseconds. */
   ms: number
+  /** By `performance.now()`. */
+  endedAt: number
   /** What was wrong. */
   why?: string
 }
@@ -100,7 +102,8 @@ export async function startMixedLoad(
       if (!kind || !ask) return
       const askedAt = performance.now()
       const verdict = await ask(n).catch((thrown: unknown) => failed(String(thrown)))
-      errands.push({ kind, ...verdict, ms: performance.now() - askedAt })
+      const endedAt = performance.now()
+      errands.push({ kind, ...verdict, ms: endedAt - askedAt, endedAt })
       await delay(random() * maxPauseMs)
     }
   }
