@@ -74,7 +74,13 @@ export function openStore(path: string, { onFault, onChange = () => {} }: StoreL
     opened.push(read)
     for (const file of [path, `${path}-wal`, `${path}-shm`]) if (existsSync(file)) chmodSync(file, 0o600)
     watch.probeWith(write)
-    const pool = openReaderPool({ path, watch, checkPages: size > checkAtOnceBytes, onFault })
+    const pool = openReaderPool({
+      path,
+      watch,
+      checkPages: size > checkAtOnceBytes,
+      cutLog: () => void write.pragma('wal_checkpoint(TRUNCATE)'),
+      onFault,
+    })
     return {
       read,
       write,
