@@ -11,8 +11,11 @@ import type { EventServerOrder, EventServerReport } from './servers/event-server
 const none = { goal: { atMost: 0 }, gross: { atMost: 0 } }
 const eventBytes = 150
 const settleMs = 1_000
-/** Beside a reader that stalls: events large enough to fill what the system buffers for it within seconds. */
-const stall = { clients: 20, perSecond: 300, bytes: 2_000 }
+/**
+ * Beside a reader that stalls: events large enough to fill what the system buffers for it within seconds, and few enough
+ * for the bus to keep all of them until it is back.
+ */
+const stall = { clients: 20, perSecond: 150, bytes: 4_000 }
 const resumeMs = 30_000
 /** More than the bus keeps. */
 const fill = { perSecond: 3_000, events: 16_000 }
@@ -150,6 +153,7 @@ async function stalledReader(
       unit: 'count',
       ...none,
     },
+    { what: 'stalled reader: gaps it is told of', value: again.gaps, unit: 'count', goal: { atMost: 0 } },
     {
       what: "others' p99 beside it, to that before",
       value: during.p99 / before.p99,
