@@ -3,6 +3,8 @@ import { openFiles, rssMb } from '../support/process-memory.ts'
 
 const everyMs = 2_000
 const msPerMinute = 60_000
+/** Of so long a time the lowest figure counts: in between, garbage waits to be collected. */
+const lowMs = 30_000
 
 interface Sample {
   /** By `performance.now()`. */
@@ -15,7 +17,7 @@ export interface Growth {
   name: string
   /** How long it was watched. */
   minutes: number
-  /** The slope of the straight line through its resident memory. */
+  /** The slope of the straight line through the low points of its resident memory. */
   mbPerMinute: number
   mbAtTheEnd: number
   /** Open files and sockets: the mean of the last third over that of the first. */
@@ -46,10 +48,15 @@ function growthOf(name: string, samples: readonly Sample[]): Growth {
   return {
     name,
     minutes: ((last?.at ?? 0) - (first?.at ?? 0)) / msPerMinute,
-    mbPerMinute: slope(samples.map(({ at, mb }) => [at / msPerMinute, mb])),
+    mbPerMinute: slope(lowPoints(samples).map(({ at, mb }) => [at / msPerMinute, mb])),
     mbAtTheEnd: last?.mb ?? 0,
     filesRatio: mean(files.slice(-third)) / mean(files.slice(0, third)),
   }
+}
+
+function lowPoints(samples: readonly Sample[]): Sample[] {
+  const spans = Map.groupBy(samples, ({ at }) => Math.floor((at - (samples[0]?.at ?? 0)) / lowMs))
+  return [...spans.values()].map((span) => span.reduce((low, sample) => (sample.mb < low.mb ? sample : low)))
 }
 
 /** Of the line with the least squares. */
