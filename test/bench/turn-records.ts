@@ -26,8 +26,9 @@ export function openTurnRecords(home: string) {
     SELECT coalesce((SELECT s.seq || ' ' || s.kind || ' ' || s.status FROM turn_steps s WHERE s.turn_id = t.id ORDER BY s.seq DESC LIMIT 1),
       'nothing yet') AS place FROM turns t WHERE t.status = 'running'`)
   const unanswered = db.prepare(`
-    SELECT count(*) AS n FROM session_messages q WHERE q.role = 'user'
-      AND (SELECT count(*) FROM session_messages a WHERE a.role = 'assistant' AND a.turn_id = q.turn_id) <> 1`)
+    SELECT count(*) AS n FROM session_messages q
+      LEFT JOIN (SELECT turn_id, count(*) AS n FROM session_messages WHERE role = 'assistant' GROUP BY turn_id) a USING (turn_id)
+      WHERE q.role = 'user' AND coalesce(a.n, 0) <> 1`)
   const newest = db.prepare('SELECT coalesce(max(rowid), 0) AS n FROM turns')
   const numberOf = (statement: Database.Statement) => (statement.get() as { n: number }).n
 
