@@ -41,7 +41,7 @@ export function kernelEndings(parts: Parts) {
 
   async function release(servicesMs: number): Promise<void> {
     await supervisor.close(servicesMs)
-    costs.flush()
+    costs.close()
     bus.close()
     await store.close()
     log.info('Keel has stopped')

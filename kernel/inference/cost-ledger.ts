@@ -31,6 +31,12 @@ export class CostLedger {
     else this.#timer ??= setTimeout(() => this.flush(), groupMs)
   }
 
+  /** Writes what waits, for the last time. */
+  close(): void {
+    this.flush()
+    clearTimeout(this.#timer)
+  }
+
   /** Writes what waits; who reads the ledger calls this first. */
   flush(): void {
     clearTimeout(this.#timer)
