@@ -55,10 +55,10 @@ export async function inferStep(
     const close = store.write.transaction(() => {
       requireCurrentAttempt(store.write, turn_id, attempt)
       saveStep(store.write, turn_id, attempt, { kind: 'inference', seq, status: 'done', result })
+      if (selectionId) recordExecutedModel(store.write, selectionId, result.model)
     })
     // The answer is paid for: it is not asked for again because the disk was full for a moment.
     await store.insist(close, storeWaitMs, signal)
-    if (selectionId) recordExecutedModel(store.write, selectionId, result.model)
     if (result.model !== result.selected_model) {
       bus.publish('model_shift', {
         turn_id,
@@ -90,15 +90,17 @@ function announceSelection(
     selection,
   }: { turn_id: string; session_id: string; accepted: TurnRequest; selection: Selection },
 ): string {
-  const event = recordSelection(store.write, {
-    turn_id,
-    session_id,
-    agent_id: accepted.agent_id,
-    channel: accepted.channel,
-    user_text: accepted.model_text,
-    selection,
-  })
-  setSessionModel(store.write, session_id, selection.selected_model)
+  const event = store.write.transaction(() => {
+    setSessionModel(store.write, session_id, selection.selected_model)
+    return recordSelection(store.write, {
+      turn_id,
+      session_id,
+      agent_id: accepted.agent_id,
+      channel: accepted.channel,
+      user_text: accepted.model_text,
+      selection,
+    })
+  })()
   const {
     event_id,
     agent_id: _agent,
