@@ -40,7 +40,7 @@ const settleMs = 30_000
 /** Requests under way when the kernel was killed, and those that came too early, are not the kernel's fault. */
 const outageMarginMs = 500
 const followers = 3
-const limits = { mbPerMinute: 1, filesRatio: 1.1, judgedMinutes: 3 }
+const limits = { mbPerMinute: 1, filesRatio: 1.1, judgedMinutes: 2.5 }
 
 const home = mkdtempSync(join(tmpdir(), 'keel-soak-'))
 const upstream = await startUpstream(mixedModel)
