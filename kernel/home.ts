@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { RuntimeError } from '#sdk/errors.ts'
+import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import { expandTilde } from './config/file-paths.ts'
 import { starterConfig } from './config/starter.ts'
 
@@ -64,7 +64,7 @@ export function openHome(path?: string, env: NodeJS.ProcessEnv = process.env): H
     createFile(home.apiKey, `keel_${randomBytes(32).toString('base64url')}\n`)
   } catch (thrown) {
     if (thrown instanceof RuntimeError) throw thrown
-    const reason = thrown instanceof Error ? thrown.message : String(thrown)
+    const reason = reasonOf(thrown)
     throw new RuntimeError('invalid', `${home.root} can not be used as Keel's home: ${reason}`, undefined, {
       cause: thrown,
     })

@@ -54,6 +54,11 @@ export function toRuntimeError(thrown: unknown): RuntimeError {
   return new RuntimeError('internal', undefined, undefined, { cause: thrown })
 }
 
+/** What it says; of a value that is no error, the value itself as text. */
+export function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}
+
 export function isErrorOf(thrown: unknown, ...kinds: ErrorKind[]): thrown is RuntimeError {
   return thrown instanceof RuntimeError && kinds.includes(thrown.kind)
 }

@@ -1,4 +1,4 @@
-import { errorTable, isErrorOf, RuntimeError } from '#sdk/errors.ts'
+import { errorTable, isErrorOf, RuntimeError, reasonOf } from '#sdk/errors.ts'
 
 /** A request that found nobody listening, or lost the connection. */
 export function isUnreachable(thrown: unknown): boolean {
@@ -13,7 +13,7 @@ export function failureText(thrown: unknown): string {
     const isBare = thrown.message === errorTable.internal.title
     return isBare && thrown.cause instanceof Error ? `${thrown.message}: ${thrown.cause.message}` : thrown.message
   }
-  return thrown instanceof Error ? thrown.message : String(thrown)
+  return reasonOf(thrown)
 }
 
 const usageExitCode = 1

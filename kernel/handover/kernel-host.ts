@@ -1,3 +1,4 @@
+import { reasonOf } from '#sdk/errors.ts'
 import type { Home } from '../home.ts'
 import type { ListenHandle } from '../http/server.ts'
 import type { Predecessor } from '../main.ts'
@@ -204,8 +205,4 @@ async function letGo(old: LocalKernel | KernelProcess): Promise<Predecessor> {
     await old.kill()
     return { pid: old.pid, version: 'unknown', stopped_at }
   }
-}
-
-function reasonOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown)
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { reasonOf } from '#sdk/errors.ts'
 import { exitCodeOf } from '../cli/failure.ts'
 
 /** Raised when what the two say to each other changes its meaning. */
@@ -42,6 +43,5 @@ export type ReportKind = Report['is']
 
 /** What was thrown, for the process that arranges the handover. */
 export function failureReport(thrown: unknown): Report {
-  const reason = thrown instanceof Error ? thrown.message : String(thrown)
-  return { is: 'failed', reason, exit_code: exitCodeOf(thrown) }
+  return { is: 'failed', reason: reasonOf(thrown), exit_code: exitCodeOf(thrown) }
 }

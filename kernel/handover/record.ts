@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { newId } from '#sdk/ids.ts'
 import type { Home } from '../home.ts'
 
 const handoverRecord = z.object({
@@ -45,7 +45,7 @@ export function isOver({ state }: HandoverRecord): boolean {
 /** Begins a record; the function it returns changes it. Whoever reads it sees it whole. */
 export function recordHandover(home: Home, from_pid: number): (change: Partial<HandoverRecord>) => void {
   let record: HandoverRecord = {
-    id: randomUUID(),
+    id: newId(),
     state: 'loading',
     arranged_by: process.pid,
     from_pid,

@@ -1,5 +1,6 @@
 import { accessSync, closeSync, constants, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { reasonOf } from '#sdk/errors.ts'
 import { openReadable, openWritable, type ReadableDb } from './database.ts'
 import { requireKnownSchema } from './migrate.ts'
 import { faultOf } from './store-fault.ts'
@@ -91,7 +92,6 @@ export function findDamage(db: ReadableDb): string | undefined {
 
 /** What opening or checking the database has thrown, in words for its operator. */
 export function issueOf(path: string, thrown: unknown): DatabaseIssue {
-  const text = thrown instanceof Error ? thrown.message : String(thrown)
   switch (faultOf(thrown)) {
     case 'corrupt':
       return damagedFile(path, causeText(thrown))
@@ -108,7 +108,7 @@ export function issueOf(path: string, thrown: unknown): DatabaseIssue {
     case 'unreadable':
       return { reason: `${path} can not be read: ${causeText(thrown)}`, fix: 'check the disk and the permissions' }
     case undefined:
-      return { reason: text, fix: '' }
+      return { reason: reasonOf(thrown), fix: '' }
   }
 }
 
@@ -117,8 +117,7 @@ function damagedFile(path: string, what: string): DatabaseIssue {
 }
 
 function causeText(thrown: unknown): string {
-  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown
-  return cause instanceof Error ? cause.message : String(cause)
+  return reasonOf(thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown)
 }
 
 function hasMark(path: string): boolean {

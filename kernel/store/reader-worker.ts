@@ -1,4 +1,5 @@
 import { workerData } from 'node:worker_threads'
+import { reasonOf } from '#sdk/errors.ts'
 import { openReadable, openWritable, type ReadableDb } from './database.ts'
 import { findDamage } from './inspect.ts'
 import { type LongReads, longReads } from './long-reads.ts'
@@ -25,7 +26,7 @@ function tell<T>(job: () => T): Told<T> {
     const fault = faultOf(thrown)
     if (fault === undefined) throw thrown
     const { cause = thrown } = thrown as Error
-    return { fault, reason: cause instanceof Error ? cause.message : String(cause) }
+    return { fault, reason: reasonOf(cause) }
   }
 }
 

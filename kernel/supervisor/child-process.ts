@@ -1,7 +1,7 @@
 import { type ChildProcess as NodeChild, spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { RuntimeError } from '#sdk/errors.ts'
+import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import { newId } from '#sdk/ids.ts'
 import { type Channel, maxServiceFrameBytes } from '#sdk/rpc/channel.ts'
 import { Peer } from '#sdk/rpc/peer.ts'
@@ -123,7 +123,7 @@ export class ChildProcess {
       this.#watchHealth(peer)
       return peer
     } catch (thrown) {
-      const why = thrown instanceof Error ? thrown.message : String(thrown)
+      const why = reasonOf(thrown)
       // A wire closes before the end that closes it, and the end has more to say.
       const hasEnded = this.#peer?.isClosed
       if (!hasEnded) this.kill(why)

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { ServiceState } from '#sdk/contracts/services.ts'
-import { RuntimeError } from '#sdk/errors.ts'
+import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import type { Peer } from '#sdk/rpc/peer.ts'
 import type { Client } from '#sdk/service.ts'
 import { ChildProcess, type LogListener } from './child-process.ts'
@@ -139,7 +139,7 @@ export class Succession {
       this.#candidate = child
       peer = await child.ready(this.#generation === 0 ? spec.firstReadyMs : spec.readyMs)
     } catch (thrown) {
-      const reason = thrown instanceof Error ? thrown.message : String(thrown)
+      const reason = reasonOf(thrown)
       this.#lastError = reason
       if (!this.#incumbent && !this.#closing) this.#plan({ readyMs: 0, wasOfUse: false }, reason)
       throw new RuntimeError('unavailable', `The ${this.#name} service did not start: ${reason}`, undefined, {

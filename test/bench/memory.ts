@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { pssMb, treePids } from '../support/process-memory.ts'
+import { pssMb } from '../support/process-memory.ts'
+import { treePids } from '../support/processes.ts'
 import type { Bench } from './bench.ts'
 import { keelModel, question, startBenchDaemon } from './bench-daemon.ts'
 import { load } from './load.ts'

@@ -6,6 +6,7 @@ import { type Daemon, eventually, startDaemon, upstreamConfig } from '../support
 import { seededRandom } from '../support/seeded-random.ts'
 import { startUpstream } from '../support/upstream.ts'
 import type { Bench, BenchOptions, Figure } from './bench.ts'
+import { unlimited } from './bench-daemon.ts'
 import { askForMark, type Caller, markingModel } from './marked-turns.ts'
 import { quantile } from './quantile.ts'
 import { openTurnRecords } from './turn-records.ts'
@@ -25,15 +26,6 @@ const processWaitMs = 500
 const slowness = 1.4
 /** Turns that begin after this time are not waited for. */
 const lostMs = 30_000
-const config = `[cache]
-enabled = false
-
-[server]
-rate_limit_requests = 1000000000
-per_ip_rate_limit_requests = 1000000000
-per_actor_rate_limit_requests = 1000000000
-`
-
 interface Scene {
   home: string
   keel: Daemon
@@ -154,7 +146,7 @@ async function run({ quick, seed, say }: BenchOptions): Promise<Figure[]> {
   const home = mkdtempSync(join(tmpdir(), 'keel-home-'))
   const model = markingModel()
   const upstream = await startUpstream(model.reply)
-  const keel = await startDaemon({ home, config: upstreamConfig(upstream.url, config) })
+  const keel = await startDaemon({ home, config: upstreamConfig(upstream.url, unlimited) })
   const scene: Scene = {
     home,
     keel,
