@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { findHandover } from '#kernel/handover/record.ts'
 import { homePaths } from '#kernel/home.ts'
 import { type Daemon, eventually } from '../support/daemon.ts'
-import { holesIn, startResumingWatcher, startStrangers } from '../support/handover-load.ts'
+import { EventFollower } from '../support/event-follower.ts'
+import { startStrangers } from '../support/handover-load.ts'
 import { startUpstream } from '../support/upstream.ts'
 import type { Bench } from './bench.ts'
 import { startBenchDaemon } from './bench-daemon.ts'
@@ -21,7 +22,8 @@ export const kernelHandover: Bench = {
     const keel = await startBenchDaemon(upstream.url)
     const visitors = startStrangers(keel, strangers)
     const load = await startMixedLoad(keel, { connections, seed })
-    const watcher = startResumingWatcher(keel)
+    const watcher = new EventFollower(keel)
+    const watching = watcher.keepFollowing()
     try {
       await delay(settleMs)
       const calm = visitors.longestMs
@@ -49,7 +51,7 @@ export const kernelHandover: Bench = {
           goal: { atMost: 0 },
           ...count,
         },
-        { what: 'events missing at a /ws client that resumes', value: holesIn(watcher.events).length, ...count },
+        { what: 'events missing at a /ws client that resumes', value: watcher.missing.length, ...count },
         { what: 'nobody accepts, median', value: quantile(gaps, 0.5), unit: 'ms', goal: { atMost: 500 } },
         { what: 'nobody accepts, longest', value: Math.max(...gaps), unit: 'ms' },
         {
@@ -65,7 +67,7 @@ export const kernelHandover: Bench = {
       ]
     } finally {
       await Promise.all([visitors.stop(), load.stop()])
-      watcher.close()
+      await watching.stop()
       await keel.stop()
       await keel.dispose()
       await upstream.close()

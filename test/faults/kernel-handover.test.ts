@@ -8,7 +8,8 @@ import { readToTheEnd } from '../support/broken-answer.ts'
 import { goodAnswer, helpfulModel, startCallers } from '../support/callers.ts'
 import { keel as runKeel } from '../support/cli-run.ts'
 import { type Daemon, eventually, isAlive, startDaemon, upstreamConfig } from '../support/daemon.ts'
-import { holesIn, startResumingWatcher, startStrangers } from '../support/handover-load.ts'
+import { EventFollower } from '../support/event-follower.ts'
+import { startStrangers } from '../support/handover-load.ts'
 import { copyInstall, type InstallCopy } from '../support/install-copy.ts'
 import { processesNaming } from '../support/processes.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
@@ -58,7 +59,8 @@ test('under load, by signals: nobody is refused, nothing fails, no event is miss
   keel = await startDaemon({ config: config() })
   const strangers = startStrangers(keel, 2)
   const callers = startCallers(keel, 2)
-  const watcher = startResumingWatcher(keel)
+  const watcher = new EventFollower(keel)
+  const watching = watcher.keepFollowing()
   let streaming = true
   const streams = (async () => {
     const { id } = await keel.client.sessions.createSession({ body: { scope: 'streams' } })
@@ -103,11 +105,11 @@ test('under load, by signals: nobody is refused, nothing fails, no event is miss
   expect(strangers.answered).toBeGreaterThan(100)
   expect(new Set(callers.answers)).toEqual(new Set([goodAnswer]))
   expect(new Set(pids).size).toBe(4)
-  expect(watcher.codes).toEqual([1012, 1012, 1012])
-  expect(holesIn(watcher.events)).toEqual([])
+  expect(watcher.closings).toEqual([1012, 1012, 1012])
+  expect(watcher.missing).toEqual([])
   expect(seen('gap')).toBe(0)
   expect(seen('turn_started')).toBe(seen('turn_completed'))
-  watcher.close()
+  await watching.stop()
 })
 
 test('a turn that takes too long goes on in the new kernel; who waits is told, and others are served meanwhile', {

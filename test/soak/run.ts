@@ -52,9 +52,8 @@ let keel: Daemon = await startDaemon({
 })
 const random = seededRandom(Number(flags.seed))
 const load = await startMixedLoad(keel, { connections: Number(flags.connections), seed: Number(flags.seed) })
-let over = false
 const listeners = Array.from({ length: followers }, () => new EventFollower(keel))
-const following = listeners.map(keepFollowing)
+const following = listeners.map((listener) => listener.keepFollowing())
 const { storm, over: stormOver } = startStorm({
   current: () => keel,
   replace: (next) => {
@@ -78,11 +77,10 @@ await eventually('all turns are over', () => records.running() === 0, settleMs)
 const unanswered = records.unanswered()
 const turns = records.newest()
 records.close()
-over = true
 clearInterval(progress)
 const tree = treePids(keel.pid)
 const exitCode = await keel.stop('SIGTERM')
-await Promise.all(following)
+await Promise.all(following.map((follower) => follower.stop()))
 const leftOver = tree.filter(isAlive)
 await upstream.close()
 
@@ -130,21 +128,6 @@ function state(): string {
 async function processes(): Promise<Map<string, number>> {
   const { services } = await keel.client.services.listServices()
   return new Map([['kernel', keel.pid], ...services.flatMap(({ name, pid }) => (pid ? [[name, pid] as const] : []))])
-}
-
-/** Comes back whenever its connection ends. */
-async function keepFollowing(follower: EventFollower): Promise<void> {
-  while (!over) {
-    const endings = follower.closings.length
-    try {
-      await follower.connect()
-      while (!over && follower.closings.length === endings) await delay(50)
-    } catch {
-      // The kernel is on its way back.
-      await delay(50)
-    }
-  }
-  await follower.cut()
 }
 
 function isDuring(outages: readonly Outage[], { endedAt, ms }: Errand): boolean {

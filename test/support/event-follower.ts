@@ -1,10 +1,14 @@
 import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 
 export interface FollowedEvent extends Record<string, unknown> {
   type: string
   seq: number
 }
+
+/** Between two tries to reach a kernel that is on its way back, in milliseconds. */
+const retryMs = 10
 
 interface Gap {
   from: number
@@ -55,6 +59,35 @@ export class EventFollower {
     socket.on('error', () => {})
     socket.on('close', (code) => this.closings.push(code))
     await greeted
+  }
+
+  /** Numbers that it does not have, whether the server has admitted that or not. */
+  get missing(): string[] {
+    return [...this.faults, ...this.gaps.map(({ from, to }) => `a gap from ${from} to ${to}`)]
+  }
+
+  /** Comes back as soon as its connection has ended, until it is told to stop. */
+  keepFollowing(): { stop(): Promise<void> } {
+    let over = false
+    const follow = async () => {
+      while (!over) {
+        const endings = this.closings.length
+        try {
+          await this.connect()
+          while (!over && this.closings.length === endings) await delay(retryMs)
+        } catch {
+          await delay(retryMs)
+        }
+      }
+      await this.cut()
+    }
+    const following = follow()
+    return {
+      async stop() {
+        over = true
+        await following
+      },
+    }
   }
 
   /** Cut off, without a goodbye. */

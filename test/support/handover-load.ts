@@ -1,6 +1,5 @@
 import { request } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import { WebSocket } from 'ws'
 import type { Daemon } from './daemon.ts'
 
 /** What callers leave of the machine to whom they call. */
@@ -74,63 +73,4 @@ export function startStrangers({ url, apiKey }: Reachable, count: number): Stran
       await callers
     },
   }
-}
-
-export interface SeenEvent {
-  seq: number
-  type: string
-}
-
-export interface ResumingWatcher {
-  /** Every numbered event in the order of its arrival. */
-  events: SeenEvent[]
-  /** The codes with which connections were closed. */
-  codes: number[]
-  close(): void
-}
-
-/** A client of /ws that comes back where it was as soon as its connection is closed. */
-export function startResumingWatcher({ url, apiKey }: Reachable): ResumingWatcher {
-  const events: SeenEvent[] = []
-  const codes: number[] = []
-  let last: { seq: number; epoch: string } | undefined
-  let socket: WebSocket
-  let closing = false
-
-  function open() {
-    const resume = last ? `?since=${last.seq}&epoch=${last.epoch}` : ''
-    socket = new WebSocket(`${url.replace('http', 'ws')}/ws${resume}`, { headers: { 'x-api-key': apiKey } })
-    socket.on('message', (data) => {
-      const { seq, epoch, type } = JSON.parse(String(data)) as { seq: number; epoch: string; type: string }
-      if (type === 'connected') {
-        last ??= { seq, epoch }
-        return
-      }
-      if (last) last.seq = seq
-      events.push({ seq, type })
-    })
-    socket.on('error', () => {})
-    socket.on('close', (code) => {
-      codes.push(code)
-      if (!closing) open()
-    })
-  }
-
-  open()
-  return {
-    events,
-    codes,
-    close() {
-      closing = true
-      socket.terminate()
-    },
-  }
-}
-
-/** Numbers that do not follow the one before. */
-export function holesIn(events: readonly SeenEvent[]): string[] {
-  return events.slice(1).flatMap(({ seq, type }, at) => {
-    const before = events[at]
-    return before && seq === before.seq + 1 ? [] : [`${type} ${seq} after ${before?.type} ${before?.seq}`]
-  })
 }
