@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Client } from '#sdk/service.ts'
 import type { inferenceService } from '#sdk/services/inference.ts'
+import type { Approvals } from './approvals/approvals.ts'
 import type { LiveConfig } from './config/live-config.ts'
 import type { EventBus } from './events/bus.ts'
 import type { Home } from './home.ts'
@@ -14,6 +15,8 @@ import type { SealedStore } from './secrets/sealed-store.ts'
 import type { NicknameWriter } from './sessions/nickname-writer.ts'
 import type { Store } from './store/store.ts'
 import type { Supervisor } from './supervisor/supervisor.ts'
+import type { CallDeps } from './tools/call-tool.ts'
+import type { Toolbox } from './tools/toolbox.ts'
 import type { InFlight } from './turns/in-flight.ts'
 import type { TurnRunner } from './turns/turn-runner.ts'
 
@@ -35,6 +38,9 @@ export interface Context {
   inferenceView: InferenceView
   modelOverride: ModelOverride
   nicknames: NicknameWriter
+  approvals: Approvals
+  judge: CallDeps['judge']
+  toolbox: Toolbox
   turns: TurnRunner
   inFlight: InFlight
   rateLimits: RateLimits

@@ -32,14 +32,31 @@ interface Parts {
   feed: LiveLogFeed
   lock: HomeLock
   stopHousekeeping: () => void
+  /** Closes what watches folders and waits for people. */
+  closeGuests: () => Promise<void>
   closeLog: () => Promise<void>
 }
 
 /** The two ways in which a kernel ends; after either, nothing of it is open. */
 export function kernelEndings(parts: Parts) {
-  const { server, sockets, turns, supervisor, costs, bus, store, log, feed, lock, stopHousekeeping, closeLog } = parts
+  const {
+    server,
+    sockets,
+    turns,
+    supervisor,
+    costs,
+    bus,
+    store,
+    log,
+    feed,
+    lock,
+    stopHousekeeping,
+    closeGuests,
+    closeLog,
+  } = parts
 
   async function release(servicesMs: number): Promise<void> {
+    await closeGuests()
     await supervisor.close(servicesMs)
     costs.close()
     bus.close()

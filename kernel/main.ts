@@ -4,6 +4,8 @@ import { agentService } from '#sdk/services/agent.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
 import { toolsService } from '#sdk/services/tools.ts'
 import packageJson from '../package.json' with { type: 'json' }
+import { Approvals } from './approvals/approvals.ts'
+import { replayApprovedCalls } from './approvals/replay.ts'
 import { areas, unlimitedRoutes } from './areas/areas.ts'
 import { pendingRoutes } from './areas/pending.ts'
 import { watchableTopics } from './areas/topics.ts'
@@ -39,7 +41,9 @@ import { deleteSealed, findSealed, listSealedNames, saveSealed } from './store/s
 import { openStore, type Store } from './store/store.ts'
 import { faultText } from './store/store-fault.ts'
 import { startSupervisor } from './supervisor/supervisor.ts'
+import { builtinToolsOf } from './tools/builtin-tools.ts'
 import { toolSettingsOf } from './tools/settings.ts'
+import { openToolbox } from './tools/toolbox.ts'
 import { contextStep } from './turns/context-step.ts'
 import { openInFlight } from './turns/in-flight.ts'
 import { inferStep } from './turns/infer-step.ts'
@@ -125,6 +129,17 @@ export async function startKernel({
     const settings = () => inferenceSettingsOf(config.current(), providerKeys, modelOverride.current())
     const modelOverride = openModelOverride(store, async () => void (await inference.configure(settings())))
     const judge = openJudge(() => judgeSettings(config.current(), home.root))
+    const approvals = new Approvals({
+      store,
+      bus,
+      log,
+      timeoutSeconds: () => config.current().approvals.timeout_seconds,
+    })
+    const guests: (() => unknown)[] = [() => approvals.close()]
+    const closeGuests = async () => {
+      for (const close of guests.splice(0)) await close()
+    }
+    undo.push(closeGuests)
 
     const supervisor = startSupervisor({
       specs: serviceSpecs({
@@ -132,7 +147,7 @@ export async function startKernel({
         agent: {
           saveContext: (params) => contextStep(params, store),
           infer: (params, call) => inferStep(params, call, { store, bus, inference }),
-          callTool: (params, call) => toolStep(params, call, { store, bus, tools, judge, turns }),
+          callTool: (params, call) => toolStep(params, call, { store, bus, toolbox, judge, approvals, turns }),
         },
         tools: { start: () => toolSettingsOf(config.current()) },
       }),
@@ -145,6 +160,8 @@ export async function startKernel({
     undo.push(() => supervisor.close(0))
     const inference = supervisor.client(inferenceService)
     const tools = supervisor.client(toolsService)
+    const builtins = builtinToolsOf(tools, version)
+    const toolbox = openToolbox([() => builtins])
 
     const inferenceView = openInferenceView(inference, bus)
     undo.push(() => inferenceView.close())
@@ -167,6 +184,8 @@ export async function startKernel({
       version,
       expectedModel,
       agent: supervisor.client(agentService),
+      approvals,
+      toolbox,
       onFinished: ({ session_id }) => nicknames.refine(session_id),
     })
 
@@ -195,6 +214,9 @@ export async function startKernel({
       inferenceView,
       modelOverride,
       nicknames,
+      approvals,
+      judge,
+      toolbox,
       turns,
       inFlight: openInFlight(),
       rateLimits,
@@ -245,6 +267,9 @@ export async function startKernel({
     const { url } = await server.listen(listener ? { handle: listener } : address)
     const stopHousekeeping = startHousekeeping({ store, log })
     const resumed = turns.resumeUnfinished(context.inFlight)
+    const replays = new AbortController()
+    guests.push(() => replays.abort())
+    replayApprovedCalls({ store, bus, log, judge, approvals, toolbox, signal: replays.signal })
     log.info({ url, version, ms: Date.now() - startedAt, resumed_turns: resumed }, 'Keel is up')
     if (predecessor) {
       const { pid: from_pid, version: from_version, stopped_at } = predecessor
@@ -267,6 +292,7 @@ export async function startKernel({
       feed,
       lock,
       stopHousekeeping,
+      closeGuests,
       closeLog,
     })
     const { promise: closed, resolve: settleClosed } = Promise.withResolvers<number>()

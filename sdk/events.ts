@@ -14,7 +14,8 @@ const sessionFields = z.object({
 })
 
 const toolFields = {
-  turn_id: z.string(),
+  /** null for a call outside a turn. */
+  turn_id: z.string().nullable(),
   session_id: z.string().nullable(),
   tool_call_id: z.string(),
   /** The same name twice: clients of two generations read it. */
@@ -47,7 +48,7 @@ const cronRunFields = {
 }
 const agentFields = z.object({ agent_id: z.string() })
 const workstation = z.enum(['llm', 'exec'])
-const replayFields = { request_id: z.string(), tool: z.string(), turn_id: z.string() }
+const replayFields = { request_id: z.string(), tool: z.string(), turn_id: z.string().nullable() }
 const approvalFields = z.object({
   request_id: z.string(),
   tool: z.string(),
@@ -154,7 +155,15 @@ export const events = {
   tool_call: finishedTool,
   /** The same as `tool_call`, under the name that older clients know. */
   tool_call_result: finishedTool,
-  skill_activated: z.object({ agent_id: z.string(), skill: z.string(), tool_name: z.string(), turn_id: z.string() }),
+  /** `tool_name` is null where the skill's text was put before the model. */
+  skill_activated: z.object({
+    agent_id: z.string(),
+    skill: z.string(),
+    tool_name: z.string().nullable(),
+    turn_id: z.string(),
+    session_id: z.string().nullable(),
+    reason: z.string(),
+  }),
 
   pending_approval: z.object({ request_id: z.string(), tool: z.string() }),
   approval_requested: z.object({ request_id: z.string(), tool: z.string(), status: z.string() }),

@@ -9,6 +9,7 @@ import { lastTurnAt } from '#kernel/store/turns.ts'
 import { acceptTurn, type NewMessage } from '#kernel/turns/accept-turn.ts'
 import { answerOf } from '#kernel/turns/answer.ts'
 import { answerCommand } from '#kernel/turns/answer-command.ts'
+import { outcomeOrApprovals, pendingAnswer } from '#kernel/turns/await-answer.ts'
 import type { TurnEvent } from '#kernel/turns/live-turn.ts'
 import type { AgentAnswer, AgentMessage, AgentStreamEvent, agentRoutes } from '#sdk/contracts/agent.ts'
 
@@ -71,11 +72,15 @@ export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
     const command = parseCommand(message.content)
     if (command) return answerCommand(command, message, context)
     const accepted = acceptTurn(message, { ...context, config: context.config.current() })
-    const hangUp = () => accepted.live.cancel('The caller hung up')
+    const hangUp = () => accepted.live.hangUp()
     signal.addEventListener('abort', hangUp, { once: true })
     if (signal.aborted) hangUp()
     try {
-      return answerOf(accepted, await accepted.outcome, context.store)
+      const waitMs = context.config.current().approvals.answer_wait_seconds * 1000
+      const ended = await outcomeOrApprovals(accepted, context.store, waitMs)
+      return 'pending_approvals' in ended
+        ? pendingAnswer(accepted, ended, context.store)
+        : answerOf(accepted, ended, context.store)
     } finally {
       signal.removeEventListener('abort', hangUp)
     }
@@ -95,7 +100,7 @@ export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
     }
     const accepted = acceptTurn(message, { ...context, config: context.config.current() })
     const { send, end, closed } = openStream(reply, signal)
-    closed.addEventListener('abort', () => accepted.live.cancel('The caller hung up'), { once: true })
+    closed.addEventListener('abort', () => accepted.live.hangUp(), { once: true })
     accepted.live.listen((event) => send(streamEvent(event, accepted.session_id)))
     await send({ type: 'stream_start', session_id: accepted.session_id, turn_id: accepted.turn_id, model: expected })
     const outcome = await accepted.outcome

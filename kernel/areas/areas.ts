@@ -2,6 +2,7 @@ import type { Context } from '#kernel/context.ts'
 import type { Areas } from '#kernel/http/mount.ts'
 import { api } from '#sdk/api.ts'
 import { agentHandlers } from './agent.ts'
+import { approvalsHandlers } from './approvals.ts'
 import { auditHandlers } from './audit.ts'
 import { breakerHandlers } from './breaker.ts'
 import { compatHandlers } from './compat.ts'
@@ -41,7 +42,7 @@ export const areas: Areas<typeof api, Context> = {
   agents: { table: api.agents, handlers: {} },
   subagents: { table: api.subagents, handlers: {} },
   roster: { table: api.roster, handlers: {} },
-  approvals: { table: api.approvals, handlers: {} },
+  approvals: { table: api.approvals, handlers: approvalsHandlers },
   interview: { table: api.interview, handlers: {} },
   audit: { table: api.audit, handlers: auditHandlers },
   runtime: { table: api.runtime, handlers: {} },

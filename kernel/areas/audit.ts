@@ -8,7 +8,7 @@ import { toolCallView } from './tool-call-view.ts'
 export const auditHandlers: Handlers<typeof auditRoutes, Pick<Context, 'store'>> = {
   listPolicyDecisions: ({ params }, { store }) => ({
     turn_id: params.turn_id,
-    decisions: listDecisions(store.read, params.turn_id).map((decision) => ({ ...decision, approval_id: null })),
+    decisions: listDecisions(store.read, params.turn_id),
   }),
   listToolAudit: ({ params }, { store }) => ({
     turn_id: params.turn_id,

@@ -1,6 +1,7 @@
 import type { Context } from '#kernel/context.ts'
 import { apiGrant } from '#kernel/policy/authority.ts'
 import { acceptTurn } from '#kernel/turns/accept-turn.ts'
+import { outcomeOrApprovals } from '#kernel/turns/await-answer.ts'
 import type { TurnEvent } from '#kernel/turns/live-turn.ts'
 import type { TurnOutcome } from '#kernel/turns/turn-runner.ts'
 import { RuntimeError } from '#sdk/errors.ts'
@@ -42,7 +43,7 @@ export async function askAgent(
     },
     { store, bus, config: current, inFlight, turns },
   )
-  const hangUp = () => accepted.live.cancel('The caller hung up')
+  const hangUp = () => accepted.live.hangUp()
   signal.addEventListener('abort', hangUp, { once: true })
   if (signal.aborted) hangUp()
   reply.header('x-session-id', accepted.session_id).header('x-turn-id', accepted.turn_id)
@@ -52,9 +53,9 @@ export async function askAgent(
   try {
     if (relay) accepted.live.listen(relay.onEvent)
     await stream?.begin(question.model)
-    const outcome = await accepted.outcome
+    const outcome = await outcomeOrApprovals(accepted, store, current.approvals.answer_wait_seconds * 1000)
     await relay?.say(outcome.content)
-    return answerOf(outcome, question.model)
+    return 'pending_approvals' in outcome ? pendingAnswer(outcome, question.model) : answerOf(outcome, question.model)
   } finally {
     signal.removeEventListener('abort', hangUp)
   }
@@ -68,6 +69,11 @@ export function lastUserText(messages: readonly ModelMessage[]): string {
 
 function singleHeader(value: string | string[] | undefined): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function pendingAnswer({ content }: { content: string }, asked: string): Answer {
+  const usage = { tokens_in: 0, tokens_out: 0, estimated: true }
+  return { model: asked, text: content, tool_calls: [], finish_reason: 'stop', usage }
 }
 
 function answerOf({ status, content, totals }: TurnOutcome, asked: string): Answer {

@@ -30,18 +30,23 @@ export interface PolicyContext {
 
 export type ToolJudge = (use: ToolUse) => Judgement
 
-/** Blocked tools, then the rules in order, then the gate. A gated use has passed the rules and waits for a person. */
+/**
+ * Blocked tools, what the tool itself refuses, the rules in order, then the gate. A gated use has passed the rules and
+ * waits for a person.
+ */
 export function judgeToolCall(use: ToolUse, { policy, approvals }: PolicyContext): Judgement {
-  const { tool, authority } = use
+  const { tool, authority, ask, deny } = use
   const context = { authority, risk: tool.risk }
   if (isNamed(tool.name, approvals.blocked_tools)) {
     return { decision: 'deny', rule: 'blocked_tools', reason: `tool '${tool.name}' is blocked by policy`, context }
   }
+  if (deny !== undefined) return { decision: 'deny', rule: 'tool_policy', reason: deny, context }
   for (const { name, waivedForCreator, denies } of rules) {
     if (waivedForCreator && authority === 'Creator') continue
     const reason = denies(use, policy)
     if (reason !== null) return { decision: 'deny', rule: name, reason, context }
   }
+  if (ask !== undefined) return { decision: 'gate', rule: 'tool_policy', reason: ask, context }
   const gated = isNamed(tool.name, approvals.gated_tools) || riskAtLeast(tool.risk, approvals.gate_risk)
   if (approvals.enabled && gated) {
     return { decision: 'gate', rule: 'approval', reason: `tool '${tool.name}' needs an approval`, context }

@@ -8,6 +8,9 @@ export interface ToolUse {
   tool: { name: string; risk: RiskLevel; paths: readonly string[] }
   input: Record<string, unknown>
   authority: Authority
+  /** The tool's own conditions for this call: why a person is asked in any case, and why it is denied in any case. */
+  ask?: string | undefined
+  deny?: string | undefined
 }
 
 export interface PolicySettings {

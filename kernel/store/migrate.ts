@@ -9,6 +9,7 @@ import { turnsMigration } from './migrations/0030-turns.ts'
 import { inferenceMigration } from './migrations/0040-inference.ts'
 import { secretsMigration } from './migrations/0050-secrets.ts'
 import { costIndexesMigration } from './migrations/0060-cost-indexes.ts'
+import { approvalsMigration } from './migrations/0070-approvals.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [
@@ -18,6 +19,7 @@ export const migrations: readonly Migration[] = [
   inferenceMigration,
   secretsMigration,
   costIndexesMigration,
+  approvalsMigration,
 ]
 
 /**

@@ -13,6 +13,7 @@ export interface PolicyDecisionRow {
   reason: string | null
   authority: Authority | null
   risk_level: RiskLevel | null
+  approval_id: string | null
   context: Record<string, unknown>
   created_at: string
 }
@@ -25,21 +26,22 @@ export interface NewDecision {
   reason: string | null
   authority: Authority
   risk: RiskLevel
+  approval_id: string | null
   context: Record<string, unknown>
 }
 
 export function recordDecision(db: WritableDb, decision: NewDecision): void {
   sql(
     db,
-    `INSERT INTO policy_decisions (id, turn_id, tool_name, decision, rule_name, reason, authority, risk_level, context_json, created_at)
-     VALUES (@id, @turn_id, @tool_name, @decision, @rule, @reason, @authority, @risk, @context, @now)`,
+    `INSERT INTO policy_decisions (id, turn_id, tool_name, decision, rule_name, reason, authority, risk_level, approval_id, context_json, created_at)
+     VALUES (@id, @turn_id, @tool_name, @decision, @rule, @reason, @authority, @risk, @approval_id, @context, @now)`,
   ).run({ ...decision, id: newId(), context: redactText(JSON.stringify(decision.context)), now: timestamp() })
 }
 
 export function listDecisions(db: ReadableDb, turnId: string): PolicyDecisionRow[] {
   const rows = sql(
     db,
-    `SELECT id, turn_id, tool_name, decision, rule_name, reason, authority, risk_level, context_json, created_at
+    `SELECT id, turn_id, tool_name, decision, rule_name, reason, authority, risk_level, approval_id, context_json, created_at
      FROM policy_decisions WHERE turn_id = ? ORDER BY rowid`,
   ).all(turnId) as (Omit<PolicyDecisionRow, 'context'> & { context_json: string })[]
   return rows.map(({ context_json, ...row }) => ({

@@ -5,34 +5,51 @@ import { type ReadableDb, sql, type WritableDb } from './database.ts'
 
 export interface ToolCallRow {
   id: string
-  turn_id: string
-  seq: number
+  /** null, as `seq` is, for calls outside a turn. */
+  turn_id: string | null
+  seq: number | null
   tool_name: string
   /** JSON text, secrets removed. */
   input: string
   output: string | null
+  /** Whose tool it is. */
+  plugin: string | null
   skill_id: string | null
   skill_name: string | null
   skill_hash: string | null
+  approval_id: string | null
+  channel: string | null
   status: ToolOutcome['status'] | 'running'
   duration_ms: number | null
   created_at: string
 }
 
 const columns =
-  'id, turn_id, seq, tool_name, input, output, skill_id, skill_name, skill_hash, status, duration_ms, created_at'
+  'id, turn_id, seq, tool_name, input, output, plugin, skill_id, skill_name, skill_hash, approval_id, channel, status, duration_ms, created_at'
+
+export type NewToolCall = Pick<
+  ToolCallRow,
+  'turn_id' | 'seq' | 'tool_name' | 'input' | 'plugin' | 'skill_id' | 'skill_name' | 'skill_hash' | 'channel'
+>
 
 /** Opens the row of a call; taking a call up again keeps its row. Returns the row's id. */
 export function openToolCall(
   db: WritableDb,
-  call: { turn_id: string; seq: number; tool_name: string; input: string },
+  call: NewToolCall,
+  status: 'running' | 'awaiting_approval' = 'running',
+  approval_id: string | null = null,
 ): string {
   const row = sql(
     db,
-    `INSERT INTO tool_calls (id, turn_id, seq, tool_name, input, status, created_at)
-     VALUES (@id, @turn_id, @seq, @tool_name, @input, 'running', @now)
-     ON CONFLICT (turn_id, seq) DO UPDATE SET status = 'running' RETURNING id`,
-  ).get({ id: newId(), ...call, input: redactText(call.input), now: timestamp() }) as { id: string }
+    `INSERT INTO tool_calls
+       (id, turn_id, seq, tool_name, input, plugin, skill_id, skill_name, skill_hash, approval_id, channel, status, created_at)
+     VALUES
+       (@id, @turn_id, @seq, @tool_name, @input, @plugin, @skill_id, @skill_name, @skill_hash, @approval_id, @channel, @status, @now)
+     ON CONFLICT (turn_id, seq) DO UPDATE SET status = excluded.status, approval_id = ifnull(excluded.approval_id, approval_id)
+     RETURNING id`,
+  ).get({ id: newId(), ...call, input: redactText(call.input), status, approval_id, now: timestamp() }) as {
+    id: string
+  }
   return row.id
 }
 
@@ -47,4 +64,17 @@ export function closeToolCall(db: WritableDb, id: string, outcome: ToolOutcome):
 
 export function listToolCalls(db: ReadableDb, turnId: string): ToolCallRow[] {
   return sql(db, `SELECT ${columns} FROM tool_calls WHERE turn_id = ? ORDER BY seq`).all(turnId) as ToolCallRow[]
+}
+
+/** The call that an approval allowed. */
+export function findToolCallOfApproval(db: ReadableDb, approvalId: string): ToolCallRow | undefined {
+  return sql(db, `SELECT ${columns} FROM tool_calls WHERE approval_id = ? LIMIT 1`).get(approvalId) as
+    | ToolCallRow
+    | undefined
+}
+
+/** Calls outside a turn that the death of a process cut off. */
+export function closeCutOffCalls(db: WritableDb, output: string): number {
+  const text = `UPDATE tool_calls SET status = 'unknown', output = ? WHERE turn_id IS NULL AND status = 'running'`
+  return sql(db, text).run(output).changes
 }

@@ -34,6 +34,19 @@ export interface ToolAnswer {
   metadata?: Record<string, unknown>
 }
 
+/** What one call is to the policy, where that depends on its input. */
+export interface CallConditions {
+  /** Takes the place of the tool's own. */
+  risk?: RiskLevel
+  /** Why a person is asked, whatever the settings say. */
+  ask?: string
+  /** Why the call is denied, whoever asks. */
+  deny?: string
+  /** Takes the place of the tool's own. */
+  version?: string
+  source?: ToolSource
+}
+
 /** What every tool is to the kernel, whoever wrote it. */
 export interface Tool {
   /** As the model calls it: `[A-Za-z0-9_-]{1,64}`. */
@@ -52,5 +65,6 @@ export interface Tool {
   source: ToolSource
   /** The input as the tool takes it, or what is wrong with it, in words for the model. */
   parse(raw: Record<string, unknown>): Record<string, unknown> | string
+  conditions?(input: Record<string, unknown>, caller: ToolCaller): CallConditions
   run(input: Record<string, unknown>, run: ToolRun): Promise<ToolAnswer>
 }

@@ -6,7 +6,11 @@ import type { AcceptedTurn } from './accept-turn.ts'
 import type { TurnOutcome } from './turn-runner.ts'
 
 /** The whole answer to a message, as clients of the blocking route get it. */
-export function answerOf(accepted: AcceptedTurn, outcome: TurnOutcome, { read }: Pick<Store, 'read'>): AgentAnswer {
+export function answerOf(
+  accepted: AcceptedTurn,
+  outcome: Omit<TurnOutcome, 'status' | 'request'>,
+  { read }: Pick<Store, 'read'>,
+): AgentAnswer {
   const { totals } = outcome
   const model = totals.model ?? ''
   const selected_model = totals.selected_model ?? model

@@ -5,6 +5,14 @@ import type { ToolOutcome, TurnChunk } from '#sdk/services/agent.ts'
 export type TurnEvent =
   | TurnChunk
   | { type: 'tool_call'; id: string; tool_name: string; input: unknown }
+  | { type: 'tool_progress'; id: string; tool_name: string; message: string }
+  | {
+      type: 'approval_required'
+      request_id: string
+      tool_name: string
+      input: Record<string, unknown>
+      expires_at: string
+    }
   | {
       type: 'tool_result'
       id: string
@@ -50,6 +58,30 @@ export class LiveTurn {
         this.#listeners.delete(listener)
       }
     }
+  }
+
+  readonly #firstParked = Promise.withResolvers<void>()
+
+  /** It waits for a person, and no process is at work on it. */
+  parked = false
+
+  /** Resolves when the turn waits for a person for the first time. */
+  get firstParked(): Promise<void> {
+    return this.#firstParked.promise
+  }
+
+  park(): void {
+    this.parked = true
+    this.#firstParked.resolve()
+  }
+
+  unpark(): void {
+    this.parked = false
+  }
+
+  /** Whoever asked is gone: the turn is cancelled, unless it waits for somebody else. */
+  hangUp(): void {
+    if (!this.parked) this.cancel('The caller hung up')
   }
 
   /** Set once the kernel has let go of the turn: it stays unfinished in the store. */

@@ -1,157 +1,250 @@
-import { z } from 'zod'
+import type { Approvals } from '#kernel/approvals/approvals.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
-import type { ToolJudge } from '#kernel/policy/judge.ts'
-import { recordDecision } from '#kernel/store/policy-decisions.ts'
+import { type ApprovalRow, findApprovalOfStep, useApproval } from '#kernel/store/approvals.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { closeToolCall, openToolCall } from '#kernel/store/tool-calls.ts'
 import { findStep, saveStep } from '#kernel/store/turn-steps.ts'
 import { loadTurn, requireCurrentAttempt, turnRequest as storedRequest } from '#kernel/store/turns.ts'
-import { isErrorOf, RuntimeError, toRuntimeError } from '#sdk/errors.ts'
+import { preview } from '#kernel/tools/call-tool.ts'
+import { admit, auditFields, type GateDeps, subjectOf, type WantedCall } from '#kernel/tools/gate.ts'
+import { cutOffText, runTool } from '#kernel/tools/run-tool.ts'
+import type { ToolCaller } from '#kernel/tools/tool.ts'
+import type { Toolbox } from '#kernel/tools/toolbox.ts'
+import { RuntimeError } from '#sdk/errors.ts'
 import type { ToolCall } from '#sdk/messages.ts'
 import { redactText } from '#sdk/redact.ts'
-import type { CallContext, Client, Params } from '#sdk/service.ts'
+import type { CallContext, Params } from '#sdk/service.ts'
 import type { ToolOutcome } from '#sdk/services/agent.ts'
 import type { kernelForAgent } from '#sdk/services/kernel.ts'
-import { type BuiltinTool, builtinTools, type toolsService } from '#sdk/services/tools.ts'
 import { turnRequest } from './turn-request.ts'
 import type { TurnRunner } from './turn-runner.ts'
 
 type ToolMethod = (typeof kernelForAgent)['methods']['callTool']
-
-/** How often an idempotent tool is run again when its process dies under it. */
-const maxReruns = 5
-const previewLength = 500
+type Answer = Omit<ToolOutcome, 'duration_ms'>
 
 /** How long a step that is done waits for a database that takes no writes, in milliseconds. */
 const storeWaitMs = 10_000
 
-export interface ToolStepDeps {
-  store: Store
+export interface ToolStepDeps extends GateDeps {
   bus: EventBus
-  tools: Client<typeof toolsService>
-  judge: ToolJudge
+  toolbox: Pick<Toolbox, 'find'>
   turns: Pick<TurnRunner, 'find'>
+  approvals: Pick<Approvals, 'request'>
 }
 
 /**
  * One tool call: judged, on record before it begins, run at most once unless the tool is idempotent, and on record with
- * its outcome. A call that an earlier attempt began and never ended has the outcome `unknown`.
+ * its outcome. A call that waits for a person leaves the journal as it was: whoever asks again is told the same until it
+ * is decided. A call that an earlier attempt began and never ended has the outcome `unknown`.
  */
 export async function toolStep(
   { turn_id, attempt, seq, call }: Params<ToolMethod>,
   { signal }: Pick<CallContext<ToolMethod>, 'signal'>,
   deps: ToolStepDeps,
 ): Promise<ToolOutcome> {
-  const { store, bus, turns } = deps
+  const { store, toolbox } = deps
   requireCurrentAttempt(store.read, turn_id, attempt)
   const known = findStep(store.read, turn_id, seq)?.step
   if (known && known.kind !== 'tool')
     throw new RuntimeError('conflict', `step ${seq} of turn ${turn_id} is a ${known.kind}`)
   if (known?.outcome) return known.outcome
 
+  const place: Place = { turn_id, attempt, seq, call, caller: callerOf(store, turn_id) }
+  const tool = toolbox.find(call.name)
+  if (!tool) return finish(place, { status: 'error', output: `There is no tool named ${call.name}.` }, deps)
+  const input = parseArguments(call, tool)
+  if (typeof input === 'string') return finish(place, { status: 'error', output: input }, deps)
+  const wanted: WantedCall = { tool, input, caller: place.caller, seq }
+
+  if (known && !tool.idempotent) {
+    const rowId = begin(place, wanted, null, deps)
+    return finish(place, { status: 'unknown', output: cutOffText(call.name) }, deps, { rowId })
+  }
+  const approval = findApprovalOfStep(store.read, turn_id, seq)
+  const allowed = approval ? resume(wanted, approval, known !== undefined, deps) : ask(place, wanted, deps)
+  if ('status' in allowed)
+    return allowed.status === 'awaiting_approval' ? { ...allowed, duration_ms: 0 } : finish(place, allowed, deps)
+
+  const rowId = begin(place, wanted, allowed.approval_id, deps)
+  const startedAt = Date.now()
+  const progress = (message: string) =>
+    deps.turns.find(turn_id)?.live.announce({ type: 'tool_progress', id: rowId, tool_name: call.name, message })
+  const answer = await runTool(tool, input, { call_id: rowId, caller: place.caller, signal, progress })
+  const durationMs = Date.now() - startedAt
+  return finish(place, answer, deps, { rowId, durationMs, signal, ...(approval && { replayOf: approval.id }) })
+}
+
+interface Place {
+  turn_id: string
+  attempt: number
+  seq: number
+  call: ToolCall
+  caller: ToolCaller
+}
+
+function callerOf(store: Store, turn_id: string): ToolCaller {
   const { session_id } = loadTurn(store.read, turn_id)
-  const { agent_id, authority } = turnRequest.parse(JSON.parse(storedRequest(store.read, turn_id)))
-  const tool = findTool(call.name)
-  const interrupted = known !== undefined && !tool?.idempotent
+  const { agent_id, authority, channel } = turnRequest.parse(JSON.parse(storedRequest(store.read, turn_id)))
+  return { turn_id, session_id, agent_id, channel, authority }
+}
+
+type Allowed = { approval_id: string | null }
+
+/** The first time a call comes to the gate. */
+function ask(place: Place, wanted: WantedCall, deps: ToolStepDeps): Allowed | Answer {
+  const { store, turns } = deps
+  const admission = admit(wanted, deps)
+  if (admission.decision === 'deny') return { status: 'denied', output: `Denied: ${admission.reason}` }
+  if (admission.decision === 'allow') return { approval_id: admission.approval_id }
+  openToolCall(store.write, auditFields(wanted), 'awaiting_approval', admission.approval.id)
+  const { id: request_id, timeout_at: expires_at } = admission.approval
+  void turns.find(place.turn_id)?.live.announce({
+    type: 'approval_required',
+    request_id,
+    tool_name: wanted.tool.name,
+    input: wanted.input,
+    expires_at,
+  })
+  return waiting(admission.approval)
+}
+
+/** A call about which a person was asked. */
+function resume(
+  wanted: WantedCall,
+  approval: ApprovalRow,
+  begun: boolean,
+  { store, bus }: ToolStepDeps,
+): Allowed | Answer {
+  const { id, tool_name, status, reason } = approval
+  if (status === 'pending') return waiting(approval)
+  if (status === 'denied')
+    return { status: 'denied', output: `Denied by the operator${reason === null ? '' : `: ${reason}`}.` }
+  if (status === 'timed_out')
+    return { status: 'denied', output: `Denied: ${tool_name} needs an approval, and nobody decided in time.` }
+  if (subjectOf(wanted) !== approval.subject)
+    return { status: 'denied', output: `Denied: ${tool_name} has changed since it was approved. Ask for it again.` }
+  if (!useApproval(store.durable, id) && !begun) return { status: 'unknown', output: cutOffText(tool_name) }
+  bus.publish('approval_replay_started', { request_id: id, tool: tool_name, turn_id: approval.turn_id })
+  return { approval_id: id }
+}
+
+function waiting({ id, tool_name }: ApprovalRow): Answer {
+  return { status: 'awaiting_approval', output: `${tool_name} waits for an approval (request ${id}).` }
+}
+
+/** From here on the call may have taken effect. Returns the id of its row. */
+function begin(
+  { turn_id, attempt, seq, call, caller }: Place,
+  wanted: WantedCall,
+  approval_id: string | null,
+  { store, bus, turns }: ToolStepDeps,
+): string {
   const rowId = store.write.transaction(() => {
     saveStep(store.write, turn_id, attempt, { kind: 'tool', seq, status: 'started', call, outcome: null })
-    return openToolCall(store.write, { turn_id, seq, tool_name: call.name, input: call.arguments })
+    return openToolCall(store.write, auditFields(wanted), 'running', approval_id)
   })()
-  const live = turns.find(turn_id)?.live
-  const workplace = { agent_id, workstation: 'exec' as const, session_id, turn_id }
-  const named = { turn_id, session_id, tool_call_id: rowId, tool: call.name, tool_name: call.name }
-  bus.publish('agent_working', { ...workplace, activity: `tool:${call.name}` })
-  bus.publish('tool_call_started', { ...named, input_preview: preview(call.arguments) })
-  await live?.announce({ type: 'tool_call', id: rowId, tool_name: call.name, input: redactText(call.arguments) })
+  announceStart({ turn_id, call, caller }, rowId, { bus, turns })
+  const { source } = wanted.tool
+  if (source.kind === 'skill')
+    bus.publish('skill_activated', {
+      agent_id: caller.agent_id ?? '',
+      skill: source.name,
+      tool_name: call.name,
+      turn_id,
+      session_id: caller.session_id,
+      reason: 'script',
+    })
+  return rowId
+}
 
-  const startedAt = Date.now()
-  const finished = interrupted
-    ? {
-        status: 'unknown' as const,
-        output: `${call.name} had begun when its process ended; nobody knows whether it took effect. Check before doing it again.`,
-      }
-    : await judgeAndRun(call, tool, { ...deps, signal, turn_id, authority })
-  const outcome: ToolOutcome = { ...finished, duration_ms: Date.now() - startedAt }
+function announceStart(
+  { turn_id, call, caller }: Pick<Place, 'turn_id' | 'call' | 'caller'>,
+  rowId: string,
+  { bus, turns }: Pick<ToolStepDeps, 'bus' | 'turns'>,
+): void {
+  bus.publish('agent_working', { ...workplace(caller), activity: `tool:${call.name}` })
+  bus.publish('tool_call_started', {
+    ...named({ turn_id, call, caller }, rowId),
+    input_preview: preview(call.arguments),
+  })
+  void turns.find(turn_id)?.live.announce({
+    type: 'tool_call',
+    id: rowId,
+    tool_name: call.name,
+    input: redactText(call.arguments),
+  })
+}
 
+function named({ turn_id, call, caller }: Pick<Place, 'turn_id' | 'call' | 'caller'>, tool_call_id: string) {
+  return { turn_id, session_id: caller.session_id, tool_call_id, tool: call.name, tool_name: call.name }
+}
+
+/** Stores how the call ended and says so. */
+async function finish(
+  { turn_id, attempt, seq, call, caller }: Place,
+  { status, output }: Answer,
+  { store, bus, turns }: ToolStepDeps,
+  {
+    rowId: begun,
+    durationMs = 0,
+    signal = new AbortController().signal,
+    replayOf,
+  }: { rowId?: string; durationMs?: number; signal?: AbortSignal; replayOf?: string } = {},
+): Promise<ToolOutcome> {
+  const outcome: ToolOutcome = { status, output, duration_ms: durationMs }
   const close = store.write.transaction(() => {
     requireCurrentAttempt(store.write, turn_id, attempt)
     saveStep(store.write, turn_id, attempt, { kind: 'tool', seq, status: 'done', call, outcome })
+    const rowId = begun ?? openToolCall(store.write, refusedCall({ turn_id, seq, call, caller }))
     closeToolCall(store.write, rowId, outcome)
+    return rowId
   })
   // The tool has run: an outcome that is not kept would be unknown for good.
-  await store.insist(close, storeWaitMs, signal)
-  const told = { status: outcome.status, duration_ms: outcome.duration_ms, output_preview: preview(outcome.output) }
-  bus.publish('tool_call', { ...named, ...told })
-  bus.publish('tool_call_result', { ...named, ...told })
-  bus.publish('agent_idle', workplace)
-  await live?.announce({ type: 'tool_result', id: rowId, tool_name: call.name, ...told })
+  const rowId = await store.insist(close, storeWaitMs, signal)
+  if (begun === undefined) announceStart({ turn_id, call, caller }, rowId, { bus, turns })
+  const told = { status, duration_ms: durationMs, output_preview: preview(output) }
+  const result = { ...named({ turn_id, call, caller }, rowId), ...told }
+  bus.publish('tool_call', result)
+  bus.publish('tool_call_result', result)
+  bus.publish('agent_idle', workplace(caller))
+  if (replayOf !== undefined) {
+    const replay = { request_id: replayOf, tool: call.name, turn_id }
+    if (status === 'success' || status === 'partial_success')
+      bus.publish('approval_replay_succeeded', { ...replay, output: told.output_preview })
+    else bus.publish('approval_replay_failed', { ...replay, error: told.output_preview })
+  }
+  await turns.find(turn_id)?.live.announce({ type: 'tool_result', id: rowId, tool_name: call.name, ...told })
   return outcome
 }
 
-function findTool(name: string): BuiltinTool | undefined {
-  return Object.hasOwn(builtinTools, name) ? builtinTools[name as keyof typeof builtinTools] : undefined
+/** What the audit keeps of a call that never came to a tool. */
+function refusedCall({ turn_id, seq, call, caller }: Omit<Place, 'attempt'>) {
+  const none = { plugin: null, skill_id: null, skill_name: null, skill_hash: null }
+  return { turn_id, seq, tool_name: call.name, input: call.arguments, channel: caller.channel, ...none }
 }
 
-async function judgeAndRun(
-  call: ToolCall,
-  tool: BuiltinTool | undefined,
-  {
-    store,
-    tools,
-    judge,
-    signal,
-    turn_id,
-    authority,
-  }: ToolStepDeps & { signal: AbortSignal; turn_id: string; authority: Parameters<ToolJudge>[0]['authority'] },
-): Promise<Omit<ToolOutcome, 'duration_ms'>> {
-  if (!tool) return { status: 'error', output: `There is no tool named ${call.name}.` }
-  const input = parseArguments(call, tool)
-  if (typeof input === 'string') return { status: 'error', output: input }
-  const judgement = judge({ tool: { name: call.name, risk: tool.risk, paths: tool.paths }, input, authority })
-  recordDecision(store.write, { turn_id, tool_name: call.name, authority, risk: tool.risk, ...judgement })
-  if (judgement.decision === 'deny') return { status: 'denied', output: `Denied: ${judgement.reason}` }
-  if (judgement.decision === 'gate')
-    return {
-      status: 'denied',
-      output: `Denied: ${call.name} needs an operator's approval, and nobody can give it here.`,
-    }
-
-  for (let run = 0; ; run++) {
-    try {
-      return await tools.run({ name: call.name, input }, { signal, timeoutMs: tool.timeoutMs })
-    } catch (thrown) {
-      const error = toRuntimeError(thrown)
-      // Whoever asked is gone or waits no longer, and how the tool ends is not known: that is for the next attempt to say.
-      if (signal.aborted || error.kind === 'cancelled') throw error
-      if (isErrorOf(error, 'unavailable') || (isErrorOf(error, 'outcome_unknown') && tool.idempotent)) {
-        if (run < maxReruns) continue
-      }
-      // What takes too long may still take effect.
-      const tookTooLong = error.kind === 'timeout'
-      if (error.kind === 'outcome_unknown' || (tookTooLong && !tool.idempotent)) {
-        const why = tookTooLong ? `${call.name} took too long` : `The process died while ${call.name} ran`
-        return {
-          status: 'unknown',
-          output: `${why}; nobody knows whether it took effect. Check before doing it again.`,
-        }
-      }
-      return { status: 'error', output: `${call.name} failed: ${error.message}` }
-    }
+function workplace({ agent_id, session_id, turn_id }: ToolCaller) {
+  return {
+    agent_id: agent_id ?? '',
+    workstation: 'exec' as const,
+    session_id: session_id ?? undefined,
+    turn_id: turn_id ?? undefined,
   }
 }
 
-/** The arguments by the tool's own schema, or what is wrong with them, in words for the model. */
-function parseArguments({ name, arguments: text }: ToolCall, tool: BuiltinTool): Record<string, unknown> | string {
+/** The arguments as the tool takes them, or what is wrong with them, in words for the model. */
+function parseArguments(
+  { name, arguments: text }: ToolCall,
+  tool: WantedCall['tool'],
+): Record<string, unknown> | string {
   let raw: unknown
   try {
     raw = JSON.parse(text === '' ? '{}' : text)
   } catch {
     return `The arguments of ${name} are not JSON.`
   }
-  const parsed = tool.input.safeParse(raw)
-  return parsed.success ? parsed.data : `The arguments of ${name} are wrong: ${z.prettifyError(parsed.error)}`
-}
-
-function preview(text: string): string {
-  return redactText(text.slice(0, previewLength))
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
+    return `The arguments of ${name} must be an object.`
+  const parsed = tool.parse(raw as Record<string, unknown>)
+  return typeof parsed === 'string' ? `The arguments of ${name} are wrong: ${parsed}` : parsed
 }

@@ -1,38 +1,16 @@
-import { z } from 'zod'
 import type { Config } from '#kernel/config/schema.ts'
-import { riskAllowed } from '#kernel/policy/authority.ts'
-import { isNamed } from '#kernel/policy/name-pattern.ts'
 import type { ReadableDb } from '#kernel/store/database.ts'
 import { earlierMessages, loadMessage, type MessageRow } from '#kernel/store/messages.ts'
 import { listSteps } from '#kernel/store/turn-steps.ts'
 import type { TurnRow } from '#kernel/store/turns.ts'
-import type { ToolDefinition } from '#sdk/messages.ts'
-import type { Authority, TurnJob } from '#sdk/services/agent.ts'
-import { type BuiltinTool, builtinTools } from '#sdk/services/tools.ts'
+import { offeredTools, type Toolbox } from '#kernel/tools/toolbox.ts'
+import type { TurnJob } from '#sdk/services/agent.ts'
 import type { TurnRequest } from './turn-request.ts'
 
 /** How many earlier messages are offered to the agent, which shows the model those that fit its budget. */
 const maxHistoryMessages = 200
 /** The bytes of earlier messages handed over at the most. */
 const maxHistoryBytes = 2 * 1024 * 1024
-
-const definitions: { definition: ToolDefinition; tool: BuiltinTool }[] = Object.entries(builtinTools).map(
-  ([name, tool]) => ({
-    tool,
-    definition: {
-      name,
-      description: tool.description,
-      parameters: z.toJSONSchema(tool.input, { io: 'input' }) as Record<string, unknown>,
-    },
-  }),
-)
-
-/** The tools whose risk this authority may take; the policy still judges each call. */
-export function toolsFor(authority: Authority, blocked: readonly string[]): ToolDefinition[] {
-  return definitions
-    .filter(({ definition, tool }) => riskAllowed(authority, tool.risk) && !isNamed(definition.name, blocked))
-    .map(({ definition }) => definition)
-}
 
 /** Everything the agent service needs to begin this turn, or to go on with it. */
 export function turnJobOf(
@@ -42,9 +20,18 @@ export function turnJobOf(
     attempt,
     request,
     config,
+    toolbox,
     version,
     deadline,
-  }: { turn: TurnRow; attempt: number; request: TurnRequest; config: Config; version: string; deadline: string },
+  }: {
+    turn: TurnRow
+    attempt: number
+    request: TurnRequest
+    config: Config
+    toolbox: Toolbox
+    version: string
+    deadline: string
+  },
 ): TurnJob {
   const input = loadMessage(db, turn.user_message_id ?? '')
   return {
@@ -57,7 +44,7 @@ export function turnJobOf(
     authority: request.authority,
     input: { message_id: input.id, text: request.model_text },
     history: historyOf(db, input),
-    tools: toolsFor(request.authority, config.approvals.blocked_tools),
+    tools: offeredTools(toolbox, request.authority, config.approvals.blocked_tools),
     limits: {
       max_steps: config.agent.autonomy_max_react_turns,
       deadline,

@@ -1,10 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import type { Approvals } from '#kernel/approvals/approvals.ts'
 import type { LiveConfig } from '#kernel/config/live-config.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
+import { countApprovals } from '#kernel/store/approvals.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { StoreError } from '#kernel/store/store-fault.ts'
 import { beginAttempt, listRunningTurns, loadTurn, turnRequest as storedRequest } from '#kernel/store/turns.ts'
+import type { Toolbox } from '#kernel/tools/toolbox.ts'
 import { isErrorOf, RuntimeError, toRuntimeError } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
 import type { Client } from '#sdk/service.ts'
@@ -15,7 +18,7 @@ import { LiveTurn } from './live-turn.ts'
 import { turnJobOf } from './turn-job.ts'
 import { type TurnRequest, turnRequest } from './turn-request.ts'
 
-/** Turns under way at once; one more is refused as `unavailable`. */
+/** Turns under way at once, those aside that wait for a person; one more is refused as `unavailable`. */
 const maxLiveTurns = 256
 /** A turn that so many processes have taken up and lost is ended rather than tried again. */
 const maxAttempts = 25
@@ -49,6 +52,8 @@ interface TurnRunnerDeps {
   bus: EventBus
   config: LiveConfig
   agent: Client<typeof agentService>
+  approvals: Pick<Approvals, 'settled' | 'withdraw'>
+  toolbox: Toolbox
   log: Logger
   version: string
   /** What will probably answer, for those who are told before it is chosen. */
@@ -85,16 +90,22 @@ export class TurnRunner {
   /** Throws `unavailable` when no further turn can be taken; asked before a message is accepted. */
   requireRoom(): void {
     if (this.#closing) throw new RuntimeError('unavailable', 'Keel is stopping', { retry_after_seconds: 2 })
-    if (this.#running.size >= maxLiveTurns) {
+    const busy = [...this.#running.values()].filter(({ live }) => !live.parked)
+    if (busy.length >= maxLiveTurns) {
       throw new RuntimeError('unavailable', `${maxLiveTurns} turns are under way`, { retry_after_seconds: 1 })
     }
   }
 
-  /** Turns of one session run one after the other, in the order in which they were accepted. */
+  /**
+   * Turns of one session run one after the other, in the order in which they were accepted. One that waits for a person
+   * lets the next one pass.
+   */
   start(turnId: string, sessionId: string): RunningTurn {
     const live = new LiveTurn(turnId, sessionId)
-    const earlier = this.ofSession(sessionId).at(-1)?.outcome
-    const turn = earlier ? earlier.catch(() => {}).then(() => this.#run(live)) : this.#run(live)
+    const earlier = this.ofSession(sessionId).at(-1)
+    const turn = earlier
+      ? Promise.race([earlier.outcome.catch(() => {}), earlier.live.firstParked]).then(() => this.#run(live))
+      : this.#run(live)
     const outcome = turn.finally(() => this.#running.delete(turnId))
     const running = { live, outcome }
     this.#running.set(turnId, running)
@@ -130,23 +141,28 @@ export class TurnRunner {
   /** Waits for the turns under way, then lets go of the rest; their journals stay for the next start. */
   async close(graceMs: number): Promise<void> {
     this.#closing = true
-    const outcomes = [...this.#running.values()].map(({ outcome }) => outcome)
-    await Promise.race([Promise.allSettled(outcomes), delay(graceMs, undefined, { ref: false })])
-    for (const { live } of this.#running.values()) live.suspend()
-    await Promise.allSettled(outcomes)
+    const running = [...this.#running.values()]
+    const busy = running.filter(({ live }) => !live.parked)
+    await Promise.race([
+      Promise.allSettled(busy.map(({ outcome }) => outcome)),
+      delay(graceMs, undefined, { ref: false }),
+    ])
+    for (const { live } of running) live.suspend()
+    await Promise.allSettled(running.map(({ outcome }) => outcome))
   }
 
   async #run(live: LiveTurn): Promise<TurnOutcome> {
-    const { store, config, version } = this.#deps
+    const { store, config, version, toolbox } = this.#deps
     const request = turnRequest.parse(JSON.parse(storedRequest(store.read, live.id)))
-    const deadline = Date.now() + request.max_seconds * 1000
+    let deadline = Date.now() + request.max_seconds * 1000
     if (request.streamed) this.#announceStart(live)
     let attempt = 0
     let taken = true
     for (let losses = 0; ; losses++) {
       // An attempt that no process took up is still to be had.
       if (taken) attempt = await this.#keep(live, deadline, () => beginAttempt(store.write, live.id))
-      if (attempt > maxAttempts)
+      // A turn that waited for a person was not lost by anybody.
+      if (attempt > maxAttempts && attempt - countApprovals(store.read, live.id) > maxAttempts)
         return this.#finish(live, request, failedEnd('The turn was interrupted too often and was given up.'))
       try {
         const turn = loadTurn(store.read, live.id)
@@ -155,11 +171,16 @@ export class TurnRunner {
           attempt,
           request,
           config: config.current(),
+          toolbox,
           version,
           deadline: timestamp(deadline),
         })
         const end = await this.#deps.agent.run(job, { signal: live.signal, onChunk: (chunk) => live.announce(chunk) })
-        return this.#finish(live, request, end)
+        if (end.status !== 'awaiting_approval') return this.#finish(live, request, { ...end, status: end.status })
+        deadline += await this.#park(live)
+        losses = -1
+        taken = true
+        if (live.text !== '') await live.announce({ type: 'content_replaced', content: '' })
       } catch (thrown) {
         const error = toRuntimeError(thrown)
         if (live.suspended)
@@ -182,6 +203,21 @@ export class TurnRunner {
     }
   }
 
+  /** Waits, without a process, until a person has decided; returns for how many milliseconds. */
+  async #park(live: LiveTurn): Promise<number> {
+    const since = Date.now()
+    live.park()
+    try {
+      await this.#deps.approvals.settled(live.id, live.signal)
+    } catch (thrown) {
+      live.signal.throwIfAborted()
+      throw thrown
+    } finally {
+      live.unpark()
+    }
+    return Date.now() - since
+  }
+
   /** Waits for a database that takes no writes, until then. */
   #keep<T>(live: LiveTurn, until: number, write: () => T): Promise<T> {
     return this.#deps.store.insist(write, until - Date.now(), live.signal)
@@ -192,7 +228,7 @@ export class TurnRunner {
     request: TurnRequest,
     end: Omit<TurnEnd, 'status'> & { status: TurnOutcome['status'] },
   ): Promise<TurnOutcome> {
-    const { store, bus, onFinished } = this.#deps
+    const { store, bus, approvals, onFinished } = this.#deps
     const stored = await this.#keep(live, Date.now() + answerWaitMs, () =>
       storeTurnEnd(store, {
         turn_id: live.id,
@@ -237,6 +273,7 @@ export class TurnRunner {
       status: end.status,
     })
     if (request.streamed) this.#announceEnd(outcome)
+    approvals.withdraw(live.id)
     onFinished(outcome)
     return outcome
   }

@@ -122,6 +122,7 @@ export const agentStreamEvent = z.discriminatedUnion('type', [
     finish_reason: z.string().nullable(),
   }),
   z.object({ type: z.literal('tool_call'), id: z.string(), tool_name: z.string(), input: z.unknown() }),
+  z.object({ type: z.literal('tool_progress'), id: z.string(), tool_name: z.string(), message: z.string() }),
   z.object({
     type: z.literal('tool_result'),
     id: z.string(),

@@ -1,18 +1,23 @@
 import { z } from 'zod'
-import { get, post } from '../route.ts'
-import { authority } from '../services/agent.ts'
+import { del, get, post } from '../route.ts'
+import { authority, toolStatus } from '../services/agent.ts'
 import { riskLevel } from '../services/tools.ts'
 import { page } from './query.ts'
-import { count, time } from './values.ts'
+import { count, milliseconds, time } from './values.ts'
 
 const maxOperatorLength = 256
 const maxReasonLength = 4096
 
 export const approvalStatus = z.enum(['Pending', 'Approved', 'Denied', 'TimedOut'])
 
+/** How long an approval holds for this tool with exactly this input: for this call, in this session, or always. */
+export const approvalScope = z.enum(['once', 'session', 'always'])
+
 export const approval = z.object({
   id: z.string(),
   tool_name: z.string(),
+  /** Changes with what the tool does: an approval of one version holds for no other. */
+  tool_version: z.string(),
   /** JSON text of the tool's parameters, in full: what is approved is exactly this. */
   tool_input: z.string(),
   session_id: z.string().nullable(),
@@ -21,11 +26,15 @@ export const approval = z.object({
   channel: z.string().nullable(),
   requested_authority: authority,
   risk_level: riskLevel,
+  policy_rule: z.string(),
   policy_reason: z.string().nullable(),
   status: approvalStatus,
+  scope: approvalScope.nullable(),
   decided_by: z.string().nullable(),
   decided_at: time.nullable(),
   reason: z.string().nullable(),
+  /** When the call that it allows was begun. */
+  used_at: time.nullable(),
   timeout_at: time,
   expires_in_seconds: count,
   created_at: time,
@@ -40,10 +49,29 @@ const decision = z
     decided_by: operator,
     operator,
     reason: z.string().max(maxReasonLength).optional(),
-    /** How long it holds: this call, this session, or every call with this tool and input. */
-    scope: z.enum(['once', 'session', 'always']).default('once'),
+    scope: approvalScope.default('once'),
   })
   .prefault({})
+export type Decision = z.infer<typeof decision>
+
+export const approvalGrant = z.object({
+  id: z.string(),
+  /** null: in every session. */
+  session_id: z.string().nullable(),
+  approval_id: z.string(),
+  tool_name: z.string(),
+  tool_input: z.string(),
+  decided_by: z.string(),
+  created_at: time,
+})
+
+/** The call that was approved, once it has begun. */
+const approvedCall = z.object({
+  id: z.string(),
+  status: toolStatus.or(z.literal('running')),
+  output: z.string().nullable(),
+  duration_ms: milliseconds.nullable(),
+})
 
 export const approvalsRoutes = {
   listApprovals: get('/api/approvals', {
@@ -61,7 +89,18 @@ export const approvalsRoutes = {
     }),
     response: z.object({ pending: z.array(approval), approvals: z.array(approval), total: count }),
   }),
-  getApproval: get('/api/approvals/:id', { summary: 'Approval request detail', response: approval }),
+  getApproval: get('/api/approvals/:id', {
+    summary: 'Approval request detail',
+    response: approval.extend({ tool_call: approvedCall.nullable() }),
+  }),
+  listApprovalGrants: get('/api/approval-grants', {
+    summary: 'List standing approvals',
+    response: z.object({ grants: z.array(approvalGrant), count }),
+  }),
+  deleteApprovalGrant: del('/api/approval-grants/:id', {
+    summary: 'Take a standing approval back',
+    response: z.object({ id: z.string(), deleted: z.literal(true) }),
+  }),
   approveRequest: post('/api/approvals/:id/approve', {
     summary: 'Approve a pending request',
     body: decision,

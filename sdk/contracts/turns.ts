@@ -69,9 +69,12 @@ export type TurnContext = z.infer<typeof turnContext>
 export const turnToolCall = z.object({
   id: z.string(),
   tool_name: z.string(),
+  /** Whose tool it is. */
+  plugin: z.string().nullable(),
   skill_id: z.string().nullable(),
   skill_name: z.string().nullable(),
   skill_hash: z.string().nullable(),
+  approval_id: z.string().nullable(),
   /** `running`: not over yet. */
   status: toolStatus.or(z.literal('running')),
   duration_ms: milliseconds.nullable(),

@@ -95,7 +95,8 @@ export const turnChunk = z.discriminatedUnion('type', [
 export type TurnChunk = z.infer<typeof turnChunk>
 
 export const turnEnd = z.object({
-  status: z.enum(['ok', 'error', 'blocked', 'limit']),
+  /** `awaiting_approval`: nothing more can be done until a person has decided; the turn is then handed over anew. */
+  status: z.enum(['ok', 'error', 'blocked', 'limit', 'awaiting_approval']),
   content: z.string(),
   /** For the log and the turn's row: which limit, which category of failure. */
   reason: z.string().nullable(),

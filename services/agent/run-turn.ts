@@ -8,6 +8,7 @@ import { planContext } from './context.ts'
 import { unansweredEnd } from './failed-answer.ts'
 import { inferenceRequest } from './inference-request.ts'
 import { readJournal, saidSoFar } from './journal.ts'
+import { roundsOfTools } from './limits.ts'
 import { type Action, blockedEnd, nextAction } from './next-action.ts'
 import { isUnsafe } from './output-scan.ts'
 import { Speech } from './speech.ts'
@@ -52,7 +53,8 @@ async function reachEnd(workings: Workings): Promise<TurnEnd> {
       await kernel.saveContext({ ...place(job, action.seq), plan }, { signal })
       record(journal, { kind: 'context', seq: action.seq, plan })
     } else if (action.do === 'call_tools') {
-      await callTools(action, workings)
+      const end = await callTools(action, workings)
+      if (end) return end
     } else {
       const end = await infer(action, workings)
       if (end) return end
@@ -75,11 +77,15 @@ function timeLeft({ limits }: TurnJob): number {
   return Math.max(0, Date.parse(limits.deadline) - Date.now()) + timerSlackMs
 }
 
-/** Runs the tools of one answer, a few at a time. Those still under way when the time is over are let go. */
+/**
+ * Runs the tools of one answer, a few at a time. Those still under way when the time is over are let go. Where one waits
+ * for a person the turn ends for now: the others are done, and it is asked about again by whoever goes on.
+ */
 async function callTools(
   { calls }: Extract<Action, { do: 'call_tools' }>,
   { job, journal, kernel, signal }: Workings,
-): Promise<void> {
+): Promise<TurnEnd | undefined> {
+  let awaiting: string | undefined
   const queue = [...calls]
   const failed = new AbortController()
   const options = { signal: AbortSignal.any([signal, failed.signal]), timeoutMs: timeLeft(job) }
@@ -88,7 +94,8 @@ async function callTools(
       for (let next = queue.shift(); next; next = queue.shift()) {
         const { seq, call } = next
         const outcome = await kernel.callTool({ ...place(job, seq), call }, options)
-        record(journal, { kind: 'tool', seq, status: 'done', call, outcome })
+        if (outcome.status === 'awaiting_approval') awaiting = outcome.output
+        else record(journal, { kind: 'tool', seq, status: 'done', call, outcome })
       }
     } catch (thrown) {
       failed.abort(thrown)
@@ -97,11 +104,16 @@ async function callTools(
   }
   const workers = Array.from({ length: Math.min(parallelTools, calls.length) }, worker)
   const [failure] = (await Promise.allSettled(workers)).filter((settled) => settled.status === 'rejected')
-  if (!failure) return
+  if (!failure) return awaiting === undefined ? undefined : awaitingEnd(journal, job, awaiting)
   const cause: unknown = failed.signal.reason
   // The limit is what the user is told, and it is the next thing the journal is asked about.
-  if (isErrorOf(cause, 'timeout') && Date.now() >= Date.parse(job.limits.deadline)) return
+  if (isErrorOf(cause, 'timeout') && Date.now() >= Date.parse(job.limits.deadline)) return undefined
   throw cause
+}
+
+function awaitingEnd(journal: readonly TurnStep[], job: TurnJob, reason: string): TurnEnd {
+  const { rounds } = readJournal(journal, job)
+  return { status: 'awaiting_approval', content: saidSoFar(rounds), reason, react_turns: roundsOfTools(rounds) }
 }
 
 /** Asks a model and puts its answer on record; returns the turn's end where there can be no answer. */

@@ -8,11 +8,13 @@ import { openConfig } from '#kernel/config/live-config.ts'
 import { createEventBus } from '#kernel/events/bus.ts'
 import { inferenceSettingsOf } from '#kernel/inference/settings.ts'
 import { openProviderKeys } from '#kernel/secrets/provider-keys.ts'
+import { openToolbox } from '#kernel/tools/toolbox.ts'
 import { openInFlight } from '#kernel/turns/in-flight.ts'
 import { TurnRunner } from '#kernel/turns/turn-runner.ts'
 import { compatRoutes } from '#sdk/contracts/compat.ts'
 import type { Client } from '#sdk/service.ts'
 import type { agentService } from '#sdk/services/agent.ts'
+import { openApprovals } from './approvals.ts'
 import { startHttpKernel, testKey } from './http-kernel.ts'
 import { startInference } from './inference-service.ts'
 import { tempHome } from './temp-home.ts'
@@ -65,6 +67,8 @@ export async function startDoors({
     bus,
     config: live,
     agent: { run },
+    approvals: openApprovals(store, bus),
+    toolbox: openToolbox([]),
     log,
     version: '0.0.0',
     expectedModel: () => live.current().models.primary,

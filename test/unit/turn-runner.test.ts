@@ -3,12 +3,14 @@ import { expect, onTestFinished, test } from 'vitest'
 import { openConfig } from '#kernel/config/live-config.ts'
 import { createEventBus } from '#kernel/events/bus.ts'
 import type { Store } from '#kernel/store/store.ts'
+import { openToolbox } from '#kernel/tools/toolbox.ts'
 import { acceptTurn } from '#kernel/turns/accept-turn.ts'
 import { openInFlight } from '#kernel/turns/in-flight.ts'
 import { TurnRunner } from '#kernel/turns/turn-runner.ts'
 import { type ErrorKind, RuntimeError } from '#sdk/errors.ts'
 import type { Client } from '#sdk/service.ts'
 import type { agentService, TurnEnd } from '#sdk/services/agent.ts'
+import { openApprovals } from '../support/approvals.ts'
 import { tempHome } from '../support/temp-home.ts'
 import { temporaryStore } from '../support/temp-store.ts'
 
@@ -22,12 +24,15 @@ function runner(run: RunTurn, { store }: { store: Store } = temporaryStore()) {
   const config = openConfig(tempHome(), {})
   const bus = createEventBus({ db: store.write, log })
   const inFlight = openInFlight()
+  const approvals = openApprovals(store, bus)
   const turns = new TurnRunner({
     store,
     bus,
     config,
     log,
     agent: { run },
+    approvals,
+    toolbox: openToolbox([]),
     version: '0.0.0',
     expectedModel: () => 'mock/test-model',
     onFinished: () => {},

@@ -1,14 +1,19 @@
 import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import { createEventBus } from '#kernel/events/bus.ts'
+import type { Judgement } from '#kernel/policy/judge.ts'
+import { listPendingApprovals } from '#kernel/store/approvals.ts'
 import { appendMessage } from '#kernel/store/messages.ts'
 import { insertSession } from '#kernel/store/sessions.ts'
 import { listToolCalls } from '#kernel/store/tool-calls.ts'
 import { findStep } from '#kernel/store/turn-steps.ts'
 import { beginAttempt, insertTurn } from '#kernel/store/turns.ts'
+import { builtinToolsOf } from '#kernel/tools/builtin-tools.ts'
+import { openToolbox } from '#kernel/tools/toolbox.ts'
 import { toolStep } from '#kernel/turns/tool-step.ts'
 import type { TurnRequest } from '#kernel/turns/turn-request.ts'
 import { type ErrorKind, RuntimeError } from '#sdk/errors.ts'
+import { openApprovals } from '../support/approvals.ts'
 import { temporaryStore } from '../support/temp-store.ts'
 
 const turn_id = 'turn'
@@ -33,7 +38,7 @@ const request: TurnRequest = {
 }
 
 /** A turn in its first attempt, and a tools service that ends each run as `run` does. */
-function scene(name: ToolName, run: () => Promise<void>) {
+function scene(name: ToolName, run: () => Promise<void>, decision: Judgement['decision'] = 'allow') {
   const { store } = temporaryStore()
   const bus = createEventBus({ db: store.write, log: pino({ enabled: false }) })
   onTestFinished(() => bus.close())
@@ -42,23 +47,25 @@ function scene(name: ToolName, run: () => Promise<void>) {
   insertTurn(store.write, { id: turn_id, session_id, user_message_id: id, request_json: JSON.stringify(request) })
   beginAttempt(store.write, turn_id)
   let runs = 0
+  const tools = {
+    async run() {
+      runs += 1
+      await run()
+      return { status: 'success' as const, output: 'Done.' }
+    },
+  }
   const deps = {
     store,
     bus,
-    judge: () => ({ decision: 'allow' as const, rule: 'rules', reason: null, context: {} }),
+    judge: () => ({ decision, rule: 'rules', reason: null, context: {} }),
     turns: { find: () => undefined },
-    tools: {
-      async run() {
-        runs += 1
-        await run()
-        return { status: 'success' as const, output: 'Done.' }
-      },
-      configure: async () => null,
-    },
+    approvals: openApprovals(store, bus),
+    toolbox: openToolbox([() => builtinToolsOf(tools, '0.0.0')]),
   }
   return {
     store,
     runs: () => runs,
+    approvals: deps.approvals,
     step: (attempt: number, signal = new AbortController().signal) =>
       toolStep({ turn_id, attempt, seq, call: { id: 'call', name, arguments: inputs[name] } }, { signal }, deps),
   }
@@ -120,4 +127,58 @@ test('what an attempt learns after the next one has begun is not written down', 
   await expect(step(1)).rejects.toMatchObject({ kind: 'conflict' })
   expect(findStep(store.read, turn_id, seq)?.step).toMatchObject({ status: 'started', outcome: null })
   expect((await step(2)).status).toBe('unknown')
+})
+
+test('a gated call leaves the journal as it was until a person has decided, and is then run once', async () => {
+  const { store, step, runs, approvals } = scene('write_file', async () => {}, 'gate')
+  expect(await step(1)).toMatchObject({ status: 'awaiting_approval' })
+  expect(findStep(store.read, turn_id, seq)).toBeUndefined()
+  // Whoever goes on with the turn is told the same, and nobody is asked twice.
+  beginAttempt(store.write, turn_id)
+  expect(await step(2)).toMatchObject({ status: 'awaiting_approval' })
+  const [pending, ...more] = listPendingApprovals(store.read)
+  expect(more).toEqual([])
+  expect(pending).toMatchObject({ tool_name: 'write_file', tool_input: inputs.write_file, turn_id, seq })
+  expect(listToolCalls(store.read, turn_id)).toMatchObject([{ status: 'awaiting_approval', approval_id: pending?.id }])
+  approvals.decide(pending?.id ?? '', { status: 'approved', scope: 'once', decided_by: 'ann', reason: null })
+  expect(() =>
+    approvals.decide(pending?.id ?? '', { status: 'denied', scope: null, decided_by: 'bob', reason: null }),
+  ).toThrow('is already Approved')
+  const outcome = await step(2)
+  expect(outcome).toMatchObject({ status: 'success' })
+  expect(await step(2)).toEqual(outcome)
+  expect(runs()).toBe(1)
+})
+
+test.each([
+  ['denied', 'Denied by the operator: not today.'],
+  ['timed_out', 'nobody decided in time'],
+] as const)('a gated call that is %s never runs, and the model is told why', async (status, told) => {
+  const { store, step, runs, approvals } = scene('write_file', async () => {}, 'gate')
+  await step(1)
+  const [pending] = listPendingApprovals(store.read)
+  approvals.decide(pending?.id ?? '', { status, scope: null, decided_by: 'ann', reason: 'not today' })
+  const outcome = await step(1)
+  expect(outcome.status).toBe('denied')
+  expect(outcome.output).toContain(told)
+  expect(runs()).toBe(0)
+})
+
+test('an approved call that was cut off is unknown and is not run a second time', async () => {
+  const asker = new AbortController()
+  const { store, step, runs, approvals } = scene(
+    'write_file',
+    async () => {
+      asker.abort(new RuntimeError('unavailable'))
+      throw new RuntimeError('cancelled')
+    },
+    'gate',
+  )
+  await step(1)
+  const [pending] = listPendingApprovals(store.read)
+  approvals.decide(pending?.id ?? '', { status: 'approved', scope: 'once', decided_by: 'ann', reason: null })
+  await expect(step(1, asker.signal)).rejects.toMatchObject({ kind: 'cancelled' })
+  beginAttempt(store.write, turn_id)
+  expect((await step(2)).status).toBe('unknown')
+  expect(runs()).toBe(1)
 })

@@ -68,4 +68,6 @@ export const approvals = section({
   /** Tools of this risk or a higher one wait for an approval; `Forbidden` gates by name alone. */
   gate_risk: choice(['Safe', 'Caution', 'Dangerous', 'Forbidden'], 'Dangerous'),
   timeout_seconds: integer(300, 1, 604_800),
+  /** So long a blocking caller waits for a person; then it is told that an approval is pending, and the turn goes on without it. */
+  answer_wait_seconds: integer(25, 0, 600),
 })

@@ -1,3 +1,9 @@
+-- index approval_grants_by_subject
+CREATE UNIQUE INDEX approval_grants_by_subject ON approval_grants (subject, ifnull(session_id, ''));
+
+-- index approval_requests_pending
+CREATE INDEX approval_requests_pending ON approval_requests (timeout_at) WHERE status = 'pending';
+
 -- index inference_costs_by_creation
 CREATE INDEX inference_costs_by_creation ON inference_costs (created_at);
 
@@ -36,6 +42,45 @@ CREATE INDEX turns_by_session ON turns (session_id);
 
 -- index turns_running
 CREATE INDEX turns_running ON turns (status) WHERE status = 'running';
+
+-- table approval_grants
+CREATE TABLE approval_grants (
+  id TEXT PRIMARY KEY,
+  subject TEXT NOT NULL,
+  session_id TEXT REFERENCES sessions (id) ON DELETE CASCADE,
+  approval_id TEXT NOT NULL,
+  tool_name TEXT NOT NULL,
+  tool_input TEXT NOT NULL,
+  decided_by TEXT NOT NULL,
+  created_at TEXT NOT NULL
+  );
+
+-- table approval_requests
+CREATE TABLE approval_requests (
+  id TEXT PRIMARY KEY,
+  tool_name TEXT NOT NULL,
+  tool_version TEXT NOT NULL,
+  tool_input TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  turn_id TEXT REFERENCES turns (id) ON DELETE CASCADE,
+  seq INTEGER,
+  session_id TEXT,
+  agent_id TEXT,
+  channel TEXT NOT NULL,
+  requested_authority TEXT NOT NULL,
+  risk_level TEXT NOT NULL,
+  policy_rule TEXT NOT NULL,
+  policy_reason TEXT,
+  status TEXT NOT NULL CHECK (status IN ('pending', 'approved', 'denied', 'timed_out')),
+  scope TEXT CHECK (scope IN ('once', 'session', 'always')),
+  decided_by TEXT,
+  decided_at TEXT,
+  reason TEXT,
+  used_at TEXT,
+  timeout_at TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  UNIQUE (turn_id, seq)
+  );
 
 -- table breakers
 CREATE TABLE breakers (
@@ -129,7 +174,7 @@ CREATE TABLE policy_decisions (
   risk_level TEXT,
   context_json TEXT NOT NULL,
   created_at TEXT NOT NULL
-  );
+  , approval_id TEXT);
 
 -- table schema_version
 CREATE TABLE schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL);
@@ -180,16 +225,19 @@ CREATE TABLE sessions (
   );
 
 -- table tool_calls
-CREATE TABLE tool_calls (
+CREATE TABLE "tool_calls" (
   id TEXT PRIMARY KEY,
-  turn_id TEXT NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
-  seq INTEGER NOT NULL,
+  turn_id TEXT REFERENCES turns (id) ON DELETE CASCADE,
+  seq INTEGER,
   tool_name TEXT NOT NULL,
   input TEXT NOT NULL,
   output TEXT,
+  plugin TEXT,
   skill_id TEXT,
   skill_name TEXT,
   skill_hash TEXT,
+  approval_id TEXT,
+  channel TEXT,
   status TEXT NOT NULL,
   duration_ms INTEGER,
   created_at TEXT NOT NULL,

@@ -1,0 +1,56 @@
+import type { Logger } from 'pino'
+import { type ApprovalRow, listUnusedApprovals } from '#kernel/store/approvals.ts'
+import { closeCutOffCalls } from '#kernel/store/tool-calls.ts'
+import { type CallDeps, callApproved, preview } from '#kernel/tools/call-tool.ts'
+import { subjectOf } from '#kernel/tools/gate.ts'
+import type { Toolbox } from '#kernel/tools/toolbox.ts'
+import { reasonOf } from '#sdk/errors.ts'
+import type { Approvals } from './approvals.ts'
+
+export interface ReplayDeps extends CallDeps {
+  approvals: Approvals
+  toolbox: Pick<Toolbox, 'find'>
+  log: Logger
+  signal: AbortSignal
+}
+
+/**
+ * Runs, once they are approved, the calls that no turn waits for: those made over the API. Calls of turns go on in their
+ * turn. Begins with those that an earlier kernel had approved and not begun.
+ */
+export function replayApprovedCalls(deps: ReplayDeps): void {
+  const { approvals, store, log } = deps
+  const replay = (approval: ApprovalRow) => {
+    replayCall(approval, deps).catch((err) => log.error({ err, request_id: approval.id }, 'an approved call failed'))
+  }
+  approvals.onDecided((approval) => {
+    if (approval.status === 'approved' && approval.turn_id === null) replay(approval)
+  })
+  closeCutOffCalls(store.write, 'Keel ended while it ran; nobody knows whether it took effect.')
+  for (const approval of listUnusedApprovals(store.read)) replay(approval)
+}
+
+async function replayCall(approval: ApprovalRow, deps: ReplayDeps): Promise<void> {
+  const { toolbox, bus, signal } = deps
+  const { id: request_id, tool_name, turn_id, session_id, agent_id, channel } = approval
+  const named = { request_id, tool: tool_name, turn_id }
+  const failed = (error: string) => bus.publish('approval_replay_failed', { ...named, error })
+  bus.publish('approval_replay_started', named)
+  const tool = toolbox.find(tool_name)
+  if (!tool) return void failed(`there is no tool named ${tool_name} any more`)
+  const input = JSON.parse(approval.tool_input) as Record<string, unknown>
+  const caller = { turn_id, session_id, agent_id, channel, authority: approval.requested_authority }
+  const wanted = { tool, input, caller, seq: null }
+  if (subjectOf(wanted) !== approval.subject) return void failed(`${tool_name} has changed since it was approved`)
+  try {
+    const result = await callApproved(approval, wanted, signal, deps)
+    if (result?.kind !== 'done') return
+    const { status, output } = result.answer
+    if (status === 'success' || status === 'partial_success')
+      bus.publish('approval_replay_succeeded', { ...named, output: preview(output) })
+    else failed(preview(output))
+  } catch (thrown) {
+    failed(reasonOf(thrown))
+    throw thrown
+  }
+}

@@ -1,0 +1,40 @@
+import { riskAllowed } from '#kernel/policy/authority.ts'
+import { isNamed } from '#kernel/policy/name-pattern.ts'
+import type { ToolDefinition } from '#sdk/messages.ts'
+import type { Authority } from '#sdk/services/agent.ts'
+import type { Tool } from './tool.ts'
+
+/** What one turn's model is offered at the most. */
+const maxOffered = 128
+
+export interface Toolbox {
+  list(): Tool[]
+  find(name: string): Tool | undefined
+}
+
+/** All tools under names of which each stands for one: Keel's own keep theirs, guests that would share one are told apart. */
+export function openToolbox(sources: readonly (() => readonly Tool[])[]): Toolbox {
+  const list = () => distinct(sources.flatMap((tools) => tools()))
+  return { list, find: (name) => list().find((tool) => tool.name === name) }
+}
+
+function distinct(tools: readonly Tool[]): Tool[] {
+  const uses = new Map<string, number>()
+  for (const { name } of tools) uses.set(name, (uses.get(name) ?? 0) + 1)
+  const named = tools.map((tool) =>
+    tool.source.kind === 'plugin' && (uses.get(tool.name) ?? 0) > 1
+      ? { ...tool, name: `${tool.source.plugin}__${tool.name}` }
+      : tool,
+  )
+  const taken = new Set<string>()
+  return named.filter(({ name }) => !taken.has(name) && taken.add(name))
+}
+
+/** The tools whose risk this authority may take, as a model is told of them; the policy still judges each call. */
+export function offeredTools(toolbox: Toolbox, authority: Authority, blocked: readonly string[]): ToolDefinition[] {
+  return toolbox
+    .list()
+    .filter(({ name, risk }) => riskAllowed(authority, risk) && !isNamed(name, blocked))
+    .slice(0, maxOffered)
+    .map(({ name, description, parameters }) => ({ name, description, parameters }))
+}
