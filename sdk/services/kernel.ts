@@ -3,6 +3,7 @@ import { toolCall } from '../messages.ts'
 import { method, notice, service } from '../service.ts'
 import { contextPlan, toolOutcome } from './agent.ts'
 import { inferenceChunk, inferenceRequest, inferenceResult, inferenceSettings, savedBreaker } from './inference.ts'
+import { guestModules, guestPlugin, hostCall } from './sandbox.ts'
 import { toolSettings } from './tools.ts'
 
 /*
@@ -94,4 +95,14 @@ export const kernelForInference = service('kernel', {
 
 export const kernelForTools = service('kernel', {
   start: method({ params: z.object({}), result: toolSettings, timeoutMs: 10_000, retry: 'never' }),
+})
+
+export const kernelForSandbox = service('kernel', {
+  /** The code of a plugin's version; `not_found` when the plugin is gone or has changed. */
+  loadPlugin: method({ params: guestPlugin, result: guestModules, timeoutMs: 10_000, retry: 'never' }),
+  /**
+   * Performs a host function for a call under way, if that call's plugin was granted it. What fails is told to the
+   * guest in the error's own words, those of kind `internal` excepted.
+   */
+  callHost: method({ params: hostCall, result: z.unknown(), timeoutMs: 120_000, retry: 'never' }),
 })
