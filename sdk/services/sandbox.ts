@@ -151,6 +151,6 @@ export function secretReference(name: string): string {
  * What the kernel is asked to do for a call under way. `http.fetch` takes (url, {method, headers, body}) and answers
  * {status, headers, body}; `kv.get` (key), `kv.set` (key, value), `kv.delete` (key), `kv.list` (prefix); `log.info` and
  * its like (message, details).
- */ for a call under way. */
+ */
 export const hostCall = z.object({ call_id: z.string(), name: z.string(), args: z.array(z.unknown()).max(16) })
 export type HostCall = z.infer<typeof hostCall>
