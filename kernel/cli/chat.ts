@@ -165,7 +165,7 @@ class Conversation {
       out.style('yellow', terminalLine(`${event.tool_name} needs your approval: ${JSON.stringify(event.input ?? {})}`)),
     )
     if (!this.asker) {
-      out.note(`Decide in the dashboard; the request is ${event.request_id}`)
+      out.note(`Decide with: keel approvals approve ${event.request_id} (or deny)`)
       return
     }
     const answer = await this.asker.question('Allow it? [y/N] ', { signal: io.signal })

@@ -81,7 +81,7 @@ test('tools, replaced answers and approvals are told; what the model sends can n
   expect(stdout).toBe(
     '→ read_file\n← read_file: success, 12 ms\nrun_command needs your approval: {"command":"ls\\n\\u001b[8m"}\n(the answer so far is replaced)\nInstead. done\n',
   )
-  expect(stderr).toBe('Decide in the dashboard; the request is r1\n')
+  expect(stderr).toBe('Decide with: keel approvals approve r1 (or deny)\n')
 })
 
 test('an answer that came whole is shown whole', async () => {
