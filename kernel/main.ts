@@ -145,7 +145,7 @@ export async function startKernel({
       specs: serviceSpecs({
         inference: inferenceTerms({ store, costs, bus, settings }),
         agent: {
-          saveContext: (params) => contextStep(params, store),
+          saveContext: (params) => contextStep(params, { store, bus }),
           infer: (params, call) => inferStep(params, call, { store, bus, inference }),
           callTool: (params, call) => toolStep(params, call, { store, bus, toolbox, judge, approvals, turns }),
         },
@@ -186,6 +186,7 @@ export async function startKernel({
       agent: supervisor.client(agentService),
       approvals,
       toolbox,
+      skillsFor: () => ({ active: [], index: [] }),
       onFinished: ({ session_id }) => nicknames.refine(session_id),
     })
 

@@ -2,7 +2,7 @@ import type { RealHandlers } from '#kernel/areas/pending.ts'
 import type { Context } from '#kernel/context.ts'
 import { selectionsOfTurn } from '#kernel/store/selections.ts'
 import { listToolCalls } from '#kernel/store/tool-calls.ts'
-import { findContextSnapshot } from '#kernel/store/turn-steps.ts'
+import { findContextPlan, findContextSnapshot } from '#kernel/store/turn-steps.ts'
 import { countTurns, listTurns, loadTurn } from '#kernel/store/turns.ts'
 import type { turnsRoutes } from '#sdk/contracts/turns.ts'
 import { RuntimeError } from '#sdk/errors.ts'
@@ -71,6 +71,7 @@ export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, Pick<Conte
       dropped_history: snapshot.dropped_history,
       compaction_stage: null,
       memory_tiers: { working: 0, episodic: 0, semantic: 0, procedural: 0, relationship: 0 },
+      skills: findContextPlan(store.read, turn.id)?.skills ?? [],
       retrieved_memories: [],
     }
   },

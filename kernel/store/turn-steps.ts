@@ -21,6 +21,15 @@ export function findStep(db: ReadableDb, turnId: string, seq: number): { step: T
   return row && { step: turnStep.parse(JSON.parse(row.step_json)), attempt: row.attempt }
 }
 
+/** What the model of this turn was shown, as it was decided. */
+export function findContextPlan(db: ReadableDb, turnId: string): ContextPlan | undefined {
+  const row = sql(db, `SELECT step_json, attempt FROM turn_steps WHERE turn_id = ? AND kind = 'context'`).get(turnId) as
+    | StepRow
+    | undefined
+  const step = row && turnStep.parse(JSON.parse(row.step_json))
+  return step?.kind === 'context' ? step.plan : undefined
+}
+
 export function saveStep(db: WritableDb, turnId: string, attempt: number, step: TurnStep): void {
   sql(
     db,

@@ -4,13 +4,16 @@ import { earlierMessages, loadMessage, type MessageRow } from '#kernel/store/mes
 import { listSteps } from '#kernel/store/turn-steps.ts'
 import type { TurnRow } from '#kernel/store/turns.ts'
 import { offeredTools, type Toolbox } from '#kernel/tools/toolbox.ts'
-import type { TurnJob } from '#sdk/services/agent.ts'
+import type { TurnJob, TurnSkills } from '#sdk/services/agent.ts'
 import type { TurnRequest } from './turn-request.ts'
 
 /** How many earlier messages are offered to the agent, which shows the model those that fit its budget. */
 const maxHistoryMessages = 200
 /** The bytes of earlier messages handed over at the most. */
 const maxHistoryBytes = 2 * 1024 * 1024
+
+/** Which skills a message calls for, and which else there are. */
+export type SkillsFor = (request: Pick<TurnRequest, 'model_text' | 'authority'>) => TurnSkills
 
 /** Everything the agent service needs to begin this turn, or to go on with it. */
 export function turnJobOf(
@@ -21,6 +24,7 @@ export function turnJobOf(
     request,
     config,
     toolbox,
+    skillsFor,
     version,
     deadline,
   }: {
@@ -29,10 +33,12 @@ export function turnJobOf(
     request: TurnRequest
     config: Config
     toolbox: Toolbox
+    skillsFor: SkillsFor
     version: string
     deadline: string
   },
 ): TurnJob {
+  const steps = listSteps(db, turn.id)
   const input = loadMessage(db, turn.user_message_id ?? '')
   return {
     turn_id: turn.id,
@@ -45,6 +51,8 @@ export function turnJobOf(
     input: { message_id: input.id, text: request.model_text },
     history: historyOf(db, input),
     tools: offeredTools(toolbox, request.authority, config.approvals.blocked_tools),
+    // A turn that goes on has its context already.
+    skills: steps.length > 0 ? { active: [], index: [] } : skillsFor(request),
     limits: {
       max_steps: config.agent.autonomy_max_react_turns,
       deadline,
@@ -55,7 +63,7 @@ export function turnJobOf(
     context_max_tokens: config.context.max_tokens,
     use_cache: request.use_cache,
     version,
-    steps: listSteps(db, turn.id),
+    steps,
   }
 }
 

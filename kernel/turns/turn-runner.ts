@@ -15,7 +15,7 @@ import type { agentService, TurnEnd } from '#sdk/services/agent.ts'
 import { storeTurnEnd, type TurnTotals } from './finish-turn.ts'
 import type { InFlight } from './in-flight.ts'
 import { LiveTurn } from './live-turn.ts'
-import { turnJobOf } from './turn-job.ts'
+import { type SkillsFor, turnJobOf } from './turn-job.ts'
 import { type TurnRequest, turnRequest } from './turn-request.ts'
 
 /** Turns under way at once, those aside that wait for a person; one more is refused as `unavailable`. */
@@ -54,6 +54,7 @@ interface TurnRunnerDeps {
   agent: Client<typeof agentService>
   approvals: Pick<Approvals, 'settled' | 'withdraw'>
   toolbox: Toolbox
+  skillsFor: SkillsFor
   log: Logger
   version: string
   /** What will probably answer, for those who are told before it is chosen. */
@@ -152,7 +153,7 @@ export class TurnRunner {
   }
 
   async #run(live: LiveTurn): Promise<TurnOutcome> {
-    const { store, config, version, toolbox } = this.#deps
+    const { store, config, version, toolbox, skillsFor } = this.#deps
     const request = turnRequest.parse(JSON.parse(storedRequest(store.read, live.id)))
     let deadline = Date.now() + request.max_seconds * 1000
     if (request.streamed) this.#announceStart(live)
@@ -172,6 +173,7 @@ export class TurnRunner {
           request,
           config: config.current(),
           toolbox,
+          skillsFor,
           version,
           deadline: timestamp(deadline),
         })

@@ -61,6 +61,8 @@ export const turnContext = z.object({
     procedural: count,
     relationship: count,
   }),
+  /** Put before the model, with their tokens in the system prompt. */
+  skills: z.array(z.object({ id: z.string(), name: z.string(), hash: z.string(), reason: z.string(), tokens: count })),
   retrieved_memories: z.array(z.object({ tier: z.string(), id: z.string(), score: fraction, preview: z.string() })),
 })
 export type TurnContext = z.infer<typeof turnContext>

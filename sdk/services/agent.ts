@@ -16,6 +16,23 @@ export const toolOutcome = z.object({
 })
 export type ToolOutcome = z.infer<typeof toolOutcome>
 
+/** What was chosen to be put before the model, and why. */
+const activeSkill = z.object({
+  id: z.string(),
+  name: z.string(),
+  /** Of its content, so that what was read can be told later. */
+  hash: z.string(),
+  reason: z.string(),
+})
+
+export const turnSkills = z.object({
+  /** Best first. */
+  active: z.array(activeSkill.extend({ body: z.string() })),
+  /** The others, which the model can load. */
+  index: z.array(z.object({ name: z.string(), description: z.string() })),
+})
+export type TurnSkills = z.infer<typeof turnSkills>
+
 /** What of the conversation the model is shown, decided once a turn; sizes in tokens. */
 export const contextPlan = z.object({
   complexity_level: z.enum(['L0', 'L1', 'L2', 'L3']),
@@ -29,6 +46,8 @@ export const contextPlan = z.object({
   /** Messages before this one that are shown, oldest first. */
   history_message_ids: z.array(z.string()),
   dropped_history: z.number().int(),
+  /** Their tokens are part of the system prompt's. Plans of earlier builds have none. */
+  skills: z.array(activeSkill.extend({ tokens: z.number().int() })).default([]),
 })
 export type ContextPlan = z.infer<typeof contextPlan>
 
@@ -78,6 +97,7 @@ export const turnJob = z.object({
   input: z.object({ message_id: z.string(), text: z.string() }),
   history: z.array(z.object({ id: z.string(), message: modelMessage })),
   tools: z.array(toolDefinition),
+  skills: turnSkills,
   limits: turnLimits,
   context_max_tokens: z.number().int(),
   use_cache: z.boolean(),

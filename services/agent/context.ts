@@ -2,6 +2,7 @@ import { estimateTokens, type ModelMessage, textOf } from '#sdk/messages.ts'
 import type { ContextPlan, TurnJob } from '#sdk/services/agent.ts'
 import { withoutMarks } from './boundaries.ts'
 import { complexityOf, levelOf } from './complexity.ts'
+import { chooseSkills } from './skills.ts'
 import { systemPrompt } from './system-prompt.ts'
 
 const levelBudgets: Record<ContextPlan['complexity_level'], number> = { L0: 4_000, L1: 8_000, L2: 16_000, L3: 32_000 }
@@ -20,7 +21,8 @@ export function answerTokens({ context_max_tokens }: Pick<TurnJob, 'context_max_
 
 /** Decides what of the conversation the model is shown: newest first while it fits. The prompt and the question always do. */
 export function planContext(job: TurnJob, now: number): ContextPlan {
-  const prompt = systemPrompt(job, now)
+  const skills = chooseSkills(job)
+  const prompt = systemPrompt(job, skills, now)
   const system_prompt_tokens = estimateTokens(prompt)
   const tool_definition_tokens = job.tools.length === 0 ? 0 : estimateTokens(JSON.stringify(job.tools))
   const complexity_score = complexityOf(job.input.text, job.history.length)
@@ -49,6 +51,7 @@ export function planContext(job: TurnJob, now: number): ContextPlan {
     tool_definition_tokens,
     history_message_ids: shown,
     dropped_history: job.history.length - shown.length,
+    skills: skills.active.map(({ body, ...skill }) => ({ ...skill, tokens: estimateTokens(body) })),
   }
 }
 

@@ -69,6 +69,7 @@ export async function startDoors({
     agent: { run },
     approvals: openApprovals(store, bus),
     toolbox: openToolbox([]),
+    skillsFor: () => ({ active: [], index: [] }),
     log,
     version: '0.0.0',
     expectedModel: () => live.current().models.primary,

@@ -17,6 +17,7 @@ export function turnJob(given: Partial<TurnJob> = {}): TurnJob {
       { name: 'read_file', description: 'Reads a file', parameters: { type: 'object' } },
       { name: 'write_file', description: 'Writes a file', parameters: { type: 'object' } },
     ],
+    skills: { active: [], index: [] },
     limits: {
       max_steps: 5,
       deadline: '2999-01-01T00:00:00.000Z',
@@ -63,6 +64,7 @@ export const somePlan: ContextPlan = {
   tool_definition_tokens: 0,
   history_message_ids: [],
   dropped_history: 0,
+  skills: [],
 }
 
 export const success: ToolOutcome = { status: 'success', output: 'buy milk', duration_ms: 1 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { RuntimeError } from '#sdk/errors.ts'
-import type { TurnChunk, TurnJob, TurnStep } from '#sdk/services/agent.ts'
+import { contextPlan, type TurnChunk, type TurnJob, type TurnStep } from '#sdk/services/agent.ts'
 import type { InferenceRequest } from '#sdk/services/inference.ts'
 import { runTurn } from '../../services/agent/run-turn.ts'
 import {
@@ -129,7 +129,7 @@ async function play(seed: number, steps: TurnStep[]) {
   const journal: TurnStep[] = []
   const kernel = kernelWith({
     saveContext: async ({ seq, plan }) => {
-      journal.push({ kind: 'context', seq, plan })
+      journal.push({ kind: 'context', seq, plan: contextPlan.parse(plan) })
       return null
     },
     infer: async ({ seq }, options) => {

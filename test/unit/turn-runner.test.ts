@@ -33,6 +33,7 @@ function runner(run: RunTurn, { store }: { store: Store } = temporaryStore()) {
     agent: { run },
     approvals,
     toolbox: openToolbox([]),
+    skillsFor: () => ({ active: [], index: [] }),
     version: '0.0.0',
     expectedModel: () => 'mock/test-model',
     onFinished: () => {},
