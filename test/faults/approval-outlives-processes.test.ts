@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { keel as keelCommand } from '../support/cli-run.ts'
 import { type Daemon, eventually, startDaemon, upstreamConfig } from '../support/daemon.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
 
@@ -133,4 +134,24 @@ test('a turn that is cancelled takes its request along', async () => {
     return status === 'Denied' && decided_by === 'keel'
   })
   expect(notes()).not.toContain('wine')
+})
+
+test('from the command line a request is seen in full, decided, and what stands is taken back', async () => {
+  const cli = (...args: string[]) => keelCommand(args, { env: { KEEL_HOME: home, KEEL_URL: keel.url } })
+  const { request, session_id } = await ask('note juice')
+  expect((await cli('approvals', 'list')).stdout).toMatch(new RegExp(`${request} +write_file +Caution +web +Pending`))
+  expect((await cli('approvals', 'show', request)).stdout).toContain('"content": "juice\\n"')
+  expect((await cli('approvals', 'approve', request, '--scope', 'forever')).stderr).toContain('--scope')
+  const approved = await cli('approvals', 'approve', request, '--scope', 'session')
+  expect(approved).toMatchObject({ code: 0, stdout: 'write_file is approved (session) and goes on.\n' })
+  await eventually('the turn is over', async () => (await lastAnswer(session_id)).startsWith('Told:'))
+  expect(notes()).toContain('juice')
+  const shown = JSON.parse((await cli('approvals', 'show', request, '--json')).stdout)
+  expect(shown).toMatchObject({ status: 'Approved', decided_by: 'cli', tool_call: { status: 'success' } })
+  const { grants } = JSON.parse((await cli('approvals', 'grants', '--json')).stdout)
+  expect(grants).toMatchObject([{ session_id, tool_name: 'write_file' }])
+  expect((await cli('approvals', 'revoke', grants[0].id)).code).toBe(0)
+  const again = await ask('note juice')
+  expect((await cli('approvals', 'deny', again.request, '--reason', 'enough')).stdout).toBe('write_file is denied.\n')
+  expect((await cli('approvals', 'deny', again.request)).stderr).toContain('is already Denied')
 })
