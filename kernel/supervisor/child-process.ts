@@ -10,6 +10,7 @@ import { childEnv } from './child-env.ts'
 import { refusalOf } from './greeting.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { readLogLines } from './log-lines.ts'
+import { watchMemory } from './memory-watch.ts'
 import { forgetChild, recordChild } from './orphans.ts'
 import type { ServiceSpec } from './spec.ts'
 import { WireFaults } from './wire-faults.ts'
@@ -62,6 +63,7 @@ export class ChildProcess {
   readonly #strays = new WireFaults(maxStrays)
   #peer: Peer | undefined
   #stopHeartbeat = () => {}
+  #stopMemoryWatch = () => {}
   readonly #timers: NodeJS.Timeout[] = []
   #overweightPolls = 0
   #deathReason: string | undefined
@@ -78,13 +80,18 @@ export class ChildProcess {
     const flags = [heapFlag, '--import', leanImports, ...spec.nodeFlags]
     this.#process = spawn(process.execPath, [...flags, entry, mark], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-      env: childEnv(spec.env),
+      env: spec.bareEnv ? { ...spec.env } : childEnv(spec.env),
     })
     this.pid = this.#process.pid ?? 0
     const { stdout, stderr, stdio } = this.#process
     if (this.pid > 0) recordChild(runDir, this.pid, { name, entry, mark })
     if (stdout) readLogLines(stdout, (line) => events.onLog(name, line, 'stdout'))
     if (stderr) readLogLines(stderr, (line) => events.onLog(name, line, 'stderr'))
+    if (spec.memoryWatchMs > 0) {
+      this.#stopMemoryWatch = watchMemory(this.pid, spec.memoryWatchMs, (bytes) => {
+        if (bytes > spec.memoryBytes) this.kill(this.#tooHeavy(bytes))
+      })
+    }
     // Without the descriptors for it there is no wire; the process says so by its error.
     const wire = stdio?.[3] as Duplex | undefined
     const channel =
@@ -177,6 +184,7 @@ export class ChildProcess {
       )
     })
     this.#stopHeartbeat()
+    this.#stopMemoryWatch()
     this.#clearTimers()
     forgetChild(runDir, this.pid)
     const reason = this.#deathReason ? `${how}: ${this.#deathReason}` : how
@@ -223,10 +231,13 @@ export class ChildProcess {
     if (typeof rss_bytes !== 'number') return
     this.rssBytes = rss_bytes
     const limit = this.#spec.memoryBytes
-    if (rss_bytes > limit * memoryKillFactor)
-      this.kill(`it used ${Math.round(rss_bytes / mebibyte)} MiB of the ${Math.round(limit / mebibyte)} it may`)
+    if (rss_bytes > limit * memoryKillFactor) this.kill(this.#tooHeavy(rss_bytes))
     this.#overweightPolls = rss_bytes > limit ? this.#overweightPolls + 1 : 0
     if (this.#overweightPolls >= memoryPolls) this.#events.onOverweight()
+  }
+
+  #tooHeavy(bytes: number): string {
+    return `it used ${Math.round(bytes / mebibyte)} MiB of the ${Math.round(this.#spec.memoryBytes / mebibyte)} it may`
   }
 
   #fault(message: string, cause?: unknown): void {

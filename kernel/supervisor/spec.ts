@@ -10,6 +10,8 @@ export interface ServiceSpec<S extends ServiceContract = ServiceContract, K exte
   start: 'eager' | 'lazy'
   nodeFlags: readonly string[]
   env: Readonly<Record<string, string>>
+  /** It gets `env` alone, and nothing of the kernel's own environment. */
+  bareEnv: boolean
   /** From spawn to the first answered ping; the first start of a service gets `firstReadyMs`. */
   readyMs: number
   firstReadyMs: number
@@ -21,6 +23,8 @@ export interface ServiceSpec<S extends ServiceContract = ServiceContract, K exte
   /** How often a service that is down is tried again. */
   probeMs: number
   memoryBytes: number
+  /** Its memory is looked at from outside so often, in milliseconds, and once over `memoryBytes` ends it; 0 leaves it to the heartbeat. */
+  memoryWatchMs: number
   queue: { max: number; waitMs: number }
   /** Two processes of it can not live side by side: a planned restart ends the old one before it starts the new one. */
   stateful: boolean
@@ -35,6 +39,7 @@ const defaults = {
   start: 'eager',
   nodeFlags: [],
   env: {},
+  bareEnv: false,
   readyMs: 5_000,
   firstReadyMs: 15_000,
   heartbeat: { everyMs: 1_000, misses: 3 },
@@ -43,6 +48,7 @@ const defaults = {
   // With the start itself, a service is back within a minute of its cause's end.
   probeMs: 55_000,
   memoryBytes: 512 * mebibyte,
+  memoryWatchMs: 0,
   queue: { max: 256, waitMs: 5_000 },
   stateful: false,
   idleStopMs: 0,

@@ -77,13 +77,17 @@ export const guestAnswer = z.object({
 })
 export type GuestAnswer = z.infer<typeof guestAnswer>
 
-/** How far the work is; `fraction` is from 0 to 1. */
-export const guestProgress = z.object({
-  type: z.literal('progress'),
-  message: z.string().max(maxProgressChars),
-  fraction: z.number().min(0).max(1).nullable(),
-})
-export type GuestProgress = z.infer<typeof guestProgress>
+/** `started`: the call is the guest's from here, and its wall clock runs. `fraction` is from 0 to 1. */
+export const guestChunk = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('started') }),
+  z.object({
+    type: z.literal('progress'),
+    message: z.string().max(maxProgressChars),
+    fraction: z.number().min(0).max(1).nullable(),
+  }),
+])
+export type GuestChunk = z.infer<typeof guestChunk>
+export type GuestProgress = Omit<Extract<GuestChunk, { type: 'progress' }>, 'type'>
 
 export const guestTool = z.object({
   name: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
@@ -113,7 +117,7 @@ export const sandboxService = service('sandbox', {
   /** Runs one tool once. What goes wrong in the guest is an answer; an error is the service's own, or `cancelled`. */
   run: method({
     params: guestCall,
-    chunk: guestProgress,
+    chunk: guestChunk,
     result: guestAnswer,
     timeoutMs: sandboxBounds.wallMs + 10_000,
     retry: 'never',

@@ -1,0 +1,6 @@
+import { runService } from '#sdk/rpc/run-service.ts'
+import { kernelForSandbox } from '#sdk/services/kernel.ts'
+import { sandboxService } from '#sdk/services/sandbox.ts'
+import { createSandbox } from './sandbox.ts'
+
+runService(sandboxService, kernelForSandbox, createSandbox)
