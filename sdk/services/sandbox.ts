@@ -54,7 +54,10 @@ export const guestCall = guestPlugin.extend({
 })
 export type GuestCall = z.infer<typeof guestCall>
 
-/** Why a call did not succeed. `memory` and `cpu` name the limit that ended it, `timeout` is the wall clock's. */
+/**
+ * Why a call did not succeed. `memory` and `cpu` name the limit that ended it, `timeout` is the wall clock's; `crashed`,
+ * said by the kernel alone, means that the process ended whenever the call ran.
+ */
 export const guestFault = z.enum([
   'invalid_input',
   'threw',
@@ -64,6 +67,7 @@ export const guestFault = z.enum([
   'too_large',
   'host_quota',
   'bad_output',
+  'crashed',
 ])
 export type GuestFault = z.infer<typeof guestFault>
 
@@ -71,7 +75,7 @@ export const guestAnswer = z.object({
   status: z.enum(['success', 'error']),
   /** For a model: a string as the tool gave it, anything else as JSON; of an error, what went wrong in a sentence. */
   output: z.string().max(sandboxBounds.outputBytes),
-  /** `{format: 'json'}` when the output is the JSON of what the tool gave. */
+  /** `{format: 'json'}` when the output is the JSON of what the tool gave; `{process_ended: true}` when the call ended the process. */
   metadata: z.record(z.string(), z.unknown()).nullable(),
   fault: guestFault.nullable(),
 })

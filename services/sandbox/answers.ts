@@ -20,7 +20,9 @@ export function namedFaultOf(name: unknown, output: string): GuestAnswer {
 
 /** What ended a call from outside. Throws what is the service's own failure. */
 export function answerOf(thrown: unknown): GuestAnswer {
-  if (thrown instanceof GuestEnded) return faultOf(thrown.fault, thrown.message)
+  if (thrown instanceof GuestEnded) {
+    return { ...faultOf(thrown.fault, thrown.message), metadata: thrown.endsProcess ? { process_ended: true } : null }
+  }
   if (thrown instanceof LoadFailure) return faultOf('threw', thrown.message)
   throw thrown
 }

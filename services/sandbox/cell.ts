@@ -9,7 +9,7 @@ import { runtimeGlobal, snapshotFor } from './snapshots.ts'
 const loadCpuMs = 1_000
 const loadWallMs = 2_000
 /** After its isolate was disposed, whatever a guest did must end within this time; what does not can not be ended. */
-const disposalMs = 250
+const disposalMs = 150
 /** A guest that goes on working after its answer is ended after this time. */
 const settleMs = 20
 
@@ -19,6 +19,8 @@ const tooMuchMemory = /memory limit|Array buffer allocation failed/
 /** A guest was ended at one of its limits. */
 export class GuestEnded extends Error {
   readonly fault: GuestFault
+  /** The process has to end with it. */
+  endsProcess = false
 
   constructor(fault: GuestFault, message: string) {
     super(message)
@@ -66,15 +68,15 @@ export class Cell {
       memoryLimit: memoryMb,
       snapshot: snapshotFor(program.usesZod),
       onCatastrophicError: (message) => {
-        this.#markEnded(this.#overMemory())
-        events.onHopeless(this, message)
+        this.#ended ??= this.#overMemory()
+        this.#giveUp(this.#ended, message)
       },
     })
   }
 
   /** Why it can not be used any more. */
   get ended(): GuestEnded | undefined {
-    if (!this.#ended && this.#isolate.isDisposed) this.#markEnded(this.#overMemory())
+    if (this.#isolate.isDisposed) this.#ended ??= this.#overMemory()
     return this.#ended
   }
 
@@ -120,13 +122,14 @@ export class Cell {
     if (!atRest) this.end(new GuestEnded('cpu', 'It went on working after its answer'))
   }
 
-  /** Ends whatever the guest does. */
+  /** Ends whatever the guest does; who waits for it learns of it once it is at rest, or can not be brought to rest. */
   end(why: GuestEnded): void {
-    this.#markEnded(why)
-    if (this.#isolate.isDisposed) return
+    if (this.ended) return
+    this.#ended = why
     this.#isolate.dispose()
     void within(this.#busy, disposalMs).then((atRest) => {
-      if (!atRest) this.#events.onHopeless(this, `${this.plugin} can not be ended`)
+      if (atRest) this.onEnd?.(why)
+      else this.#giveUp(why, 'it can not be ended')
     })
   }
 
@@ -135,9 +138,9 @@ export class Cell {
     this.end(new GuestEnded('timeout', 'It is not needed any more'))
   }
 
-  #markEnded(why: GuestEnded): void {
-    if (this.#ended) return
-    this.#ended = why
+  #giveUp(why: GuestEnded, message: string): void {
+    why.endsProcess = true
+    this.#events.onHopeless(this, message)
     this.onEnd?.(why)
   }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
+import { SandboxCalls, type SandboxRun } from '#kernel/plugins/sandbox-calls.ts'
 import { sandboxSpec } from '#kernel/plugins/sandbox-spec.ts'
 import type { ServiceSpec } from '#kernel/supervisor/spec.ts'
 import { startSupervisor } from '#kernel/supervisor/supervisor.ts'
@@ -21,6 +22,8 @@ export const shortLimits: GuestLimits = {
   host_calls: 20,
   output_bytes: 16_384,
 }
+
+type CallChange = Partial<Omit<GuestCall, 'limits'>> & { limits?: Partial<GuestLimits> }
 
 export interface SandboxScene {
   /** Plugins by name, each as the text of its only module or as several; the digest is the name as well. */
@@ -56,24 +59,48 @@ export function openSandbox({ plugins = {}, callHost, spec = {} }: Partial<Sandb
     if (!only) throw new Error('There is no service')
     return only
   }
+  const strikes: string[] = []
+  const calls = new SandboxCalls({
+    sandbox,
+    endProcess() {
+      const { pid } = status()
+      if (pid) process.kill(pid, 'SIGKILL')
+    },
+    onStrikes: (plugin) => strikes.push(plugin),
+  })
+  const callOf = (plugin: string, { limits, ...change }: CallChange = {}): GuestCall => ({
+    call_id: newId(),
+    plugin,
+    digest: plugin,
+    tool: 'run',
+    input: {},
+    settings: {},
+    host: [],
+    ...change,
+    limits: { ...shortLimits, ...limits },
+  })
   return {
     plugins,
     sandbox,
+    /** The plugins that made trouble enough. */
+    strikes,
     supervisor,
     status,
     /** What the service and its supervisor wrote. */
     lines,
     /** The plugins that the service asked for, in order. */
     loads,
-    run(
-      plugin: string,
-      change: Partial<Omit<GuestCall, 'limits'>> & { limits?: Partial<GuestLimits> } = {},
-      options?: CallOptions<typeof sandboxService.methods.run>,
-    ) {
-      const { limits, ...rest } = change
-      const call = { call_id: newId(), plugin, digest: plugin, tool: 'run', input: {}, settings: {}, host: [], ...rest }
-      return sandbox.run({ ...call, limits: { ...shortLimits, ...limits } }, options)
-    },
+    /** One call, sent once. */
+    run: (plugin: string, change?: CallChange, options?: CallOptions<typeof sandboxService.methods.run>) =>
+      sandbox.run(callOf(plugin, change), options),
+    /** One call as the kernel makes it: sent again where that does no harm. */
+    call: (plugin: string, change?: CallChange, run: Partial<SandboxRun> = {}) =>
+      calls.run(callOf(plugin, change), {
+        signal: new AbortController().signal,
+        idempotent: true,
+        effects: () => false,
+        ...run,
+      }),
     async close() {
       await supervisor.close(0)
       rmSync(runDir, { recursive: true, force: true, maxRetries: 5 })
