@@ -11,11 +11,12 @@ import type { CostLedger } from './inference/cost-ledger.ts'
 import type { InferenceView } from './inference/inference-view.ts'
 import type { ModelOverride } from './inference/model-override.ts'
 import type { LogFeed } from './logs/logger.ts'
+import type { ToolJudge } from './policy/judge.ts'
 import type { SealedStore } from './secrets/sealed-store.ts'
 import type { NicknameWriter } from './sessions/nickname-writer.ts'
+import type { Skills } from './skills/registry.ts'
 import type { Store } from './store/store.ts'
 import type { Supervisor } from './supervisor/supervisor.ts'
-import type { CallDeps } from './tools/call-tool.ts'
 import type { Toolbox } from './tools/toolbox.ts'
 import type { InFlight } from './turns/in-flight.ts'
 import type { TurnRunner } from './turns/turn-runner.ts'
@@ -39,7 +40,10 @@ export interface Context {
   modelOverride: ModelOverride
   nicknames: NicknameWriter
   approvals: Approvals
-  judge: CallDeps['judge']
+  judge: ToolJudge
+  /** Judges without counting a use. */
+  dryJudge: ToolJudge
+  skills: Skills
   toolbox: Toolbox
   turns: TurnRunner
   inFlight: InFlight

@@ -37,6 +37,9 @@ import { openProviderKeys } from './secrets/provider-keys.ts'
 import { openSealedStore } from './secrets/sealed-store.ts'
 import { serviceSpecs } from './services.ts'
 import { openNicknameWriter } from './sessions/nickname-writer.ts'
+import { Skills } from './skills/registry.ts'
+import { skillToolsOf } from './skills/skill-tools.ts'
+import { skillsForTurn } from './skills/skills-for-turn.ts'
 import { deleteSealed, findSealed, listSealedNames, saveSealed } from './store/secrets.ts'
 import { openStore, type Store } from './store/store.ts'
 import { faultText } from './store/store-fault.ts'
@@ -128,7 +131,9 @@ export async function startKernel({
     const providerKeys = openProviderKeys(secrets, env, (err) => log.error({ err }, 'a stored key can not be read'))
     const settings = () => inferenceSettingsOf(config.current(), providerKeys, modelOverride.current())
     const modelOverride = openModelOverride(store, async () => void (await inference.configure(settings())))
-    const judge = openJudge(() => judgeSettings(config.current(), home.root))
+    const judged = () => judgeSettings(config.current(), home.root)
+    const judge = openJudge(judged)
+    const dryJudge = openJudge(judged, { dry: true })
     const approvals = new Approvals({
       store,
       bus,
@@ -149,7 +154,7 @@ export async function startKernel({
           infer: (params, call) => inferStep(params, call, { store, bus, inference }),
           callTool: (params, call) => toolStep(params, call, { store, bus, toolbox, judge, approvals, turns }),
         },
-        tools: { start: () => toolSettingsOf(config.current()) },
+        tools: { start: () => toolSettingsOf(config.current(), home.root) },
       }),
       runDir: home.run,
       log,
@@ -160,8 +165,10 @@ export async function startKernel({
     undo.push(() => supervisor.close(0))
     const inference = supervisor.client(inferenceService)
     const tools = supervisor.client(toolsService)
+    const skills = await Skills.open({ store, bus, log, settings: () => skillSettings(config.current()) })
+    guests.push(() => skills.close())
     const builtins = builtinToolsOf(tools, version)
-    const toolbox = openToolbox([() => builtins])
+    const toolbox = openToolbox([() => builtins, skillToolsOf({ skills, tools })])
 
     const inferenceView = openInferenceView(inference, bus)
     undo.push(() => inferenceView.close())
@@ -186,7 +193,7 @@ export async function startKernel({
       agent: supervisor.client(agentService),
       approvals,
       toolbox,
-      skillsFor: () => ({ active: [], index: [] }),
+      skillsFor: (request) => skillsForTurn(skills, request),
       onFinished: ({ session_id }) => nicknames.refine(session_id),
     })
 
@@ -217,6 +224,8 @@ export async function startKernel({
       nicknames,
       approvals,
       judge,
+      dryJudge,
+      skills,
       toolbox,
       turns,
       inFlight: openInFlight(),
@@ -245,12 +254,13 @@ export async function startKernel({
     let apiKey = currentApiKey(home, config.current())
     config.onChange(async (changed, deferred) => {
       setLevel(config.current().agent.log_level)
+      await skills.follow().catch((err) => log.error({ err }, 'the skills folder can not be used'))
       // A process that is not there now asks for its settings when it starts.
       await inference
         .configure(settings())
         .catch((err) => log.warn({ err }, 'the inference service takes its settings later'))
       if (supervisor.status().some(({ name, state }) => name === 'tools' && state === 'ready'))
-        await tools.configure(toolSettingsOf(config.current()))
+        await tools.configure(toolSettingsOf(config.current(), home.root))
       const key = currentApiKey(home, config.current())
       if (key !== apiKey) {
         apiKey = key
@@ -318,6 +328,10 @@ export async function startKernel({
     for (const step of undo.reverse()) await step()
     throw thrown
   }
+}
+
+function skillSettings({ skills }: Config) {
+  return { dir: skills.skills_dir, hotReload: skills.hot_reload, toolChains: skills.tool_chains_enabled }
 }
 
 function sealedRows({ read, write }: Store) {

@@ -197,6 +197,8 @@ export const events = {
   }),
   feedback_recorded: z.object({ turn_id: z.string(), session_id: z.string(), grade: z.int().min(1).max(5) }),
   skills_changed: z.object({ op: z.enum(['reload', 'toggle', 'delete', 'install']), ids: z.array(z.string()) }),
+  /** `last_good`: an earlier version goes on in its place. */
+  skill_failed: z.object({ skill: z.string(), error: z.string(), last_good: z.boolean() }),
   plugin_changed: z.object({ name: z.string(), status: z.string() }),
   subagent_changed: z.object({ name: z.string(), op: z.string(), enabled: z.boolean() }),
 

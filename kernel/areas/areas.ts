@@ -16,6 +16,7 @@ import { providersHandlers } from './providers.ts'
 import { servicesHandlers } from './services.ts'
 import { sessionsHandlers } from './sessions.ts'
 import { shellHandlers } from './shell.ts'
+import { skillsHandlers } from './skills.ts'
 import { statsHandlers } from './stats.ts'
 import { turnsHandlers } from './turns.ts'
 
@@ -36,7 +37,7 @@ export const areas: Areas<typeof api, Context> = {
   feedback: { table: api.feedback, handlers: feedbackHandlers },
   recommendations: { table: api.recommendations, handlers: {} },
   wallet: { table: api.wallet, handlers: {} },
-  skills: { table: api.skills, handlers: {} },
+  skills: { table: api.skills, handlers: skillsHandlers },
   plugins: { table: api.plugins, handlers: {} },
   browser: { table: api.browser, handlers: {} },
   agents: { table: api.agents, handlers: {} },

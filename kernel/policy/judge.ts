@@ -54,12 +54,12 @@ export function judgeToolCall(use: ToolUse, { policy, approvals }: PolicyContext
   return { decision: 'allow', rule: 'rules', reason: null, context }
 }
 
-/** Judges each use by the settings of the moment, and counts the uses. */
+/** Judges each use by the settings of the moment, and counts the uses; `dry` counts nothing, for those who only ask. */
 export function openJudge(
   settings: () => { policy: Omit<PolicySettings, 'usesInLastMinute'>; approvals: ApprovalSettings },
-  now?: () => number,
+  { now, dry = false }: { now?: () => number; dry?: boolean } = {},
 ): ToolJudge {
-  const usesInLastMinute = openUseCounter(now)
+  const usesInLastMinute = dry ? () => 0 : openUseCounter(now)
   return (use) => {
     const { policy, approvals } = settings()
     return judgeToolCall(use, { policy: { ...policy, usesInLastMinute }, approvals })

@@ -10,6 +10,7 @@ import { inferenceMigration } from './migrations/0040-inference.ts'
 import { secretsMigration } from './migrations/0050-secrets.ts'
 import { costIndexesMigration } from './migrations/0060-cost-indexes.ts'
 import { approvalsMigration } from './migrations/0070-approvals.ts'
+import { skillsMigration } from './migrations/0080-skills.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [
@@ -20,6 +21,7 @@ export const migrations: readonly Migration[] = [
   secretsMigration,
   costIndexesMigration,
   approvalsMigration,
+  skillsMigration,
 ]
 
 /**

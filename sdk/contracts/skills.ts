@@ -28,31 +28,49 @@ const skillFields = {
 
 export const driftStatus = z.enum(['in_sync', 'drifted', 'missing_on_disk', 'invalid_metadata'])
 
-export const skill = z.object({
-  ...skillFields,
-  triggers: z.array(z.string()).optional(),
-  priority: z.number().optional(),
-  source_path: z.string().nullable().optional(),
-  drift_status: driftStatus.optional(),
+const finding = z.object({ code: z.string(), message: z.string() })
+
+const skillTriggers = z.object({
+  keywords: z.array(z.string()),
+  tool_names: z.array(z.string()),
+  regex_patterns: z.array(z.string()),
 })
+
+const standing = {
+  triggers: skillTriggers,
+  priority: z.number(),
+  source_path: z.string().nullable(),
+  /** As of when it was loaded; the audit looks at the disk. */
+  drift_status: driftStatus,
+  /** Why this is the last good version and not what lies on disk. */
+  error: z.string().nullable(),
+  /** Its scripts may run: an operator has allowed exactly this content. */
+  trusted: z.boolean(),
+  /** What the machine lacks for it, in words. */
+  unmet_requirements: z.array(z.string()),
+  /** What a strict reader would find wrong; empty for a clean skill. */
+  findings: z.array(finding),
+}
+
+export const skill = z.object({ ...skillFields, ...standing })
 export type Skill = z.infer<typeof skill>
 
 export const skillDetail = z.object({
   ...skillFields,
+  ...standing,
   content_hash: z.string().nullable(),
   /** Texts that hold JSON. */
   triggers_json: z.string().nullable(),
   tool_chain_json: z.string().nullable(),
   policy_overrides_json: z.string().nullable(),
-  source_path: z.string().nullable(),
   script_path: z.string().nullable(),
   /** The file as it is, at most 1 MiB; null with `content_error` when it cannot be read. */
   content: z.string().nullable(),
   content_error: z.string().optional(),
   body: z.string().nullable(),
   frontmatter: jsonObject,
-  triggers: z.array(z.string()),
-  priority: z.number(),
+  /** At most 1,000 of its files. */
+  files: z.array(z.object({ path: z.string(), bytes: count, sha256: z.string() })),
 })
 
 export const skillReload = z.object({
@@ -118,10 +136,17 @@ export const skillAudit = z.object({
       drift_reason: z.string(),
       content_hash: z.string().nullable(),
       disk_hash: z.string().nullable(),
+      trusted: z.boolean(),
+      /** `clean`, or `findings` that a strict reader has. */
+      verdict: z.enum(['clean', 'findings']),
+      findings: z.array(finding),
     }),
   ),
-  untracked: z.array(z.object({ name: z.string(), path: z.string() })),
+  /** On disk, and no skill: with the reason. */
+  untracked: z.array(z.object({ name: z.string(), path: z.string(), reason: z.string() })),
 })
+
+export type SkillAudit = z.infer<typeof skillAudit>
 
 const skillNames = z.array(shortField).max(maxSkillsPerCall)
 
@@ -170,6 +195,21 @@ export const skillsRoutes = {
       requested_skills: z.array(z.string()),
       activated: z.array(z.string()),
       activation: skillReload,
+    }),
+  }),
+  trustSkill: post('/api/skills/:id/trust', {
+    summary: "Allow a skill's scripts to run, as they are now",
+    /** `hash`: what was looked at; another content on disk is a conflict. `trusted: false` takes it back. */
+    body: z.object({ hash: shortField.optional(), trusted: z.boolean().default(true) }).prefault({}),
+    response: z.object({ id: z.string(), name: z.string(), trusted: z.boolean(), hash: z.string() }),
+  }),
+  repairSkills: post('/api/skills/audit/repair', {
+    summary: 'Bring what is registered and what lies on disk together',
+    response: z.object({
+      /** Names: read again as they lie on disk, and forgotten as they lie nowhere. */
+      reloaded: z.array(z.string()),
+      forgotten: z.array(z.string()),
+      issues: z.array(z.string()),
     }),
   }),
   auditSkills: get('/api/skills/audit', { summary: 'Audit skill integrity', response: skillAudit }),

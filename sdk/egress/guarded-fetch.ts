@@ -18,6 +18,10 @@ export interface GuardedFetchOptions {
   timeoutMs: number
   /** Hosts (`name` or `name:port`) that may be private. */
   allowedHosts: readonly string[]
+  /** Default GET. */
+  method?: string
+  /** Sent once: a redirect that would have it sent to another place is not followed with it. */
+  body?: string | undefined
   headers?: Readonly<Record<string, string>>
   /** All addresses of a name. */
   lookup?: (hostname: string) => Promise<LookupAddress[]>
@@ -28,6 +32,8 @@ export interface GuardedAnswer {
   /** Where the answer came from, after redirects. */
   url: string
   content_type: string | null
+  /** Names in lower case. */
+  headers: Record<string, string>
   body: Buffer
   /** The body was longer than `maxBytes`. */
   truncated: boolean
@@ -36,11 +42,12 @@ export interface GuardedAnswer {
 const maxRedirects = 5
 const maxHeaderBytes = 32_768
 const redirectStatuses = new Set([301, 302, 303, 307, 308])
+const keepsRequest = new Set([307, 308])
 /** What may follow a redirect to another origin; any other header may hold a secret. */
 const publicHeaders = new Set(['accept', 'accept-language', 'user-agent'])
 
 /**
- * GETs a URL of the public internet, or of a host the operator has named. `invalid`: no http(s) URL; `forbidden`: the
+ * Asks a URL of the public internet, or of a host the operator has named. `invalid`: no http(s) URL; `forbidden`: the
  * address is not public; `upstream_failed`: no answer; `timeout`; `cancelled`.
  */
 export async function guardedFetch(address: string, options: GuardedFetchOptions): Promise<GuardedAnswer> {
@@ -49,10 +56,18 @@ export async function guardedFetch(address: string, options: GuardedFetchOptions
   let url = checkedUrl(address)
   let headers: Record<string, string> = { 'user-agent': 'Keel', ...lowerCased(options.headers ?? {}) }
   try {
+    let { method = 'GET', body } = options
     for (let redirects = 0; redirects <= maxRedirects; redirects++) {
-      const hop = await fetchHop(url, headers, signal, options)
+      const hop = await fetchHop(url, { method, body, headers }, signal, options)
       if ('answer' in hop) return hop.answer
-      if (hop.next.origin !== url.origin) headers = pickPublic(headers)
+      const elsewhere = hop.next.origin !== url.origin
+      // 307 and 308 repeat the request as it was, and only where it was meant for; the others ask anew.
+      if (!keepsRequest.has(hop.status) && method !== 'HEAD') {
+        method = 'GET'
+        body = undefined
+      } else if (elsewhere && method !== 'GET' && method !== 'HEAD')
+        throw new RuntimeError('upstream_failed', `${url.host} redirects a ${method} to ${hop.next.host}`)
+      if (elsewhere) headers = pickPublic(headers)
       url = hop.next
     }
     throw new RuntimeError('upstream_failed', `The address led to more than ${maxRedirects} redirects`)
@@ -85,23 +100,31 @@ function checkedUrl(address: string, base?: URL): URL {
   return url
 }
 
-type Hop = { answer: GuardedAnswer } | { next: URL }
+type Hop = { answer: GuardedAnswer } | { next: URL; status: number }
+
+interface HopRequest {
+  method: string
+  body: string | undefined
+  headers: Record<string, string>
+}
 
 async function fetchHop(
   url: URL,
-  headers: Record<string, string>,
+  { body: sent, ...request }: HopRequest,
   signal: AbortSignal,
   { allowedHosts, maxBytes, lookup = lookupAll }: GuardedFetchOptions,
 ): Promise<Hop> {
   const addresses = await checkedAddresses(url, allowedHosts, lookup, signal)
   const agent = new Agent({ connect: pinnedConnector(addresses), maxHeaderSize: maxHeaderBytes })
   try {
-    const response = await fetch(url, { headers, signal, redirect: 'manual', dispatcher: agent })
+    const init = { ...request, signal, redirect: 'manual' as const, dispatcher: agent }
+    const response = await fetch(url, sent === undefined ? init : { ...init, body: sent })
     const location = redirectStatuses.has(response.status) ? response.headers.get('location') : null
-    if (location !== null) return { next: checkedUrl(location, url) }
+    if (location !== null) return { next: checkedUrl(location, url), status: response.status }
     const { body, truncated } = await readBody(response, maxBytes)
     const content_type = response.headers.get('content-type')
-    return { answer: { status: response.status, url: url.href, content_type, body, truncated } }
+    const headers = Object.fromEntries(response.headers)
+    return { answer: { status: response.status, url: url.href, content_type, headers, body, truncated } }
   } finally {
     await agent.destroy()
   }

@@ -23,11 +23,30 @@ export interface RunningTools {
   log(): string
 }
 
+export const scriptSettings: ToolSettings['scripts'] = {
+  allowed_interpreters: ['bash', 'python3', 'node'],
+  clear_env: true,
+  confined: true,
+  network: false,
+  timeout_ms: 10_000,
+  output_bytes: 65_536,
+  memory_bytes: 268_435_456,
+  writable_paths: [],
+}
+
 /** Settings with a workspace of the test's own, deleted at its end. */
 export function toolSettingsWith(change: Partial<ToolSettings> = {}): ToolSettings {
   const workspace = mkdtempSync(join(tmpdir(), 'keel-tools-'))
   onTestFinished(() => rmSync(workspace, { recursive: true, force: true }))
-  return { workspace, allowed_paths: [], protected_patterns: [], allowed_hosts: [], ...change }
+  return {
+    workspace,
+    home: join(workspace, '..', 'keel-home-of-nobody'),
+    allowed_paths: [],
+    protected_patterns: [],
+    allowed_hosts: [],
+    scripts: scriptSettings,
+    ...change,
+  }
 }
 
 /** The service in this process, over a channel in memory. */

@@ -52,6 +52,7 @@ test('an allowed host is fetched, by the address that was looked up', async () =
   expect(answer).toEqual({
     status: 200,
     url,
+    headers: expect.objectContaining({ 'content-type': expect.any(String) }),
     content_type: 'text/plain',
     body: Buffer.from('hello'),
     truncated: false,

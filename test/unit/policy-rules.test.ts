@@ -18,7 +18,7 @@ const policy = {
 const noApprovals: ApprovalSettings = { enabled: false, gated_tools: [], blocked_tools: [], gate_risk: 'Forbidden' }
 
 function judgeWith(approvals: Partial<ApprovalSettings> = {}, now = () => 0) {
-  return openJudge(() => ({ policy, approvals: { ...noApprovals, ...approvals } }), now)
+  return openJudge(() => ({ policy, approvals: { ...noApprovals, ...approvals } }), { now })
 }
 
 function use(given: Partial<ToolUse['tool']> & { input?: Record<string, unknown>; authority?: Authority }): ToolUse {

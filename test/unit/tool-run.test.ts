@@ -1,7 +1,8 @@
 import { pino } from 'pino'
 import { expect, test, vi } from 'vitest'
 import { RuntimeError } from '#sdk/errors.ts'
-import { type builtinTools, maxToolOutputBytes, type ToolSettings } from '#sdk/services/tools.ts'
+import { type builtinTools, maxToolOutputBytes } from '#sdk/services/tools.ts'
+import { bashTool } from '../../services/tools/bash.ts'
 import { cutOutput } from '../../services/tools/cut-output.ts'
 import { echoTools } from '../../services/tools/echo.ts'
 import { createFileTools } from '../../services/tools/files.ts'
@@ -9,13 +10,14 @@ import { findTools } from '../../services/tools/find.ts'
 import { httpTools } from '../../services/tools/http-get.ts'
 import { runTool } from '../../services/tools/run-tool.ts'
 import type { ToolHandlers } from '../../services/tools/tool.ts'
+import { toolSettingsWith } from '../support/tools-service.ts'
 
 type Handlers = ToolHandlers<typeof builtinTools>
 
-const settings: ToolSettings = { workspace: '/nowhere', allowed_paths: [], protected_patterns: [], allowed_hosts: [] }
-const sound: Handlers = { ...echoTools, ...createFileTools(), ...findTools, ...httpTools }
+const sound: Handlers = { ...echoTools, ...createFileTools(), ...findTools, ...httpTools, ...bashTool }
 
 function runEcho(echo: Handlers['echo'], signal = new AbortController().signal) {
+  const settings = toolSettingsWith()
   let written = ''
   const log = pino(
     {},
@@ -78,7 +80,7 @@ test('of a tool that may not run twice nobody says that it failed, only that its
   }
   try {
     const input = { path: 'note.txt', content: 'milk' }
-    const done = runTool({ name: 'write_file', input }, handlers, { settings, signal, log: pino({ level: 'silent' }) })
+    const done = runTool({ name: 'write_file', input }, handlers, { settings: toolSettingsWith(), signal, log: pino({ level: 'silent' }) })
     await expect(done).rejects.toMatchObject({ kind: 'timeout', message: 'write_file did not finish within 10 s.' })
   } finally {
     timeout.mockRestore()

@@ -10,6 +10,8 @@ export const skills = section({
   allowed_interpreters: textList(['bash', 'python3', 'node']),
   sandbox_env: flag(true),
   hot_reload: flag(true),
+  /** Skills that name a chain of tools are taken. */
+  tool_chains_enabled: flag(false),
   script_max_memory_bytes: integer(256 * mebibyte, mebibyte),
   network_allowed: flag(false),
   workspace_dir: optionalText(),
