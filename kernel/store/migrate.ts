@@ -11,6 +11,7 @@ import { secretsMigration } from './migrations/0050-secrets.ts'
 import { costIndexesMigration } from './migrations/0060-cost-indexes.ts'
 import { approvalsMigration } from './migrations/0070-approvals.ts'
 import { skillsMigration } from './migrations/0080-skills.ts'
+import { pluginsMigration } from './migrations/0090-plugins.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [
@@ -22,6 +23,7 @@ export const migrations: readonly Migration[] = [
   costIndexesMigration,
   approvalsMigration,
   skillsMigration,
+  pluginsMigration,
 ]
 
 /**
