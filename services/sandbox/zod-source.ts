@@ -26,7 +26,7 @@ export function zodSource(): string {
     for (const [, path = ''] of text.matchAll(requiredPath)) {
       if (!leftOut.has(path)) needed[path] = add(resolve(dirname(file), path))
     }
-    modules[name] = `[(exports, require) => {${text}\n}, ${JSON.stringify(needed)}]`
+    modules[name] = `[(exports, require, module) => {${text}\n}, ${JSON.stringify(needed)}]`
     return name
   }
 
@@ -36,11 +36,11 @@ export function zodSource(): string {
     const loaded = []
     const load = (name) => {
       if (name === undefined) return {}
-      if (loaded[name]) return loaded[name]
-      const exports = (loaded[name] = {})
+      if (loaded[name]) return loaded[name].exports
+      const module = (loaded[name] = { exports: {} })
       const [define, needed] = modules[name]
-      define(exports, (path) => load(needed[path]))
-      return exports
+      define(module.exports, (path) => load(needed[path]), module)
+      return module.exports
     }
     return Object.assign({}, load(${first}))
   })()`
