@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { constants, type Stats } from 'node:fs'
-import { type FileHandle, lstat, open, opendir } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { lstat, opendir } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import { parse as parseToml } from 'smol-toml'
+import { isForeignFolder, openPlain, readPlain, refuseUnusual, unusualKind } from '#kernel/guests/plain-file.ts'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import {
   type Finding,
@@ -20,24 +21,6 @@ const maxFiles = 10_000
 const maxDepth = 12
 const maxTotalBytes = 256 * 1024 * 1024
 const hashChunkBytes = 256 * 1024
-
-/** What others put into a skill's folder: no part of it. */
-const foreignFolders = new Set([
-  'node_modules',
-  '.git',
-  '.hg',
-  '.svn',
-  '__pycache__',
-  '.venv',
-  'venv',
-  '.cache',
-  '.trash',
-  '.staging',
-])
-
-export function isForeignFolder(name: string): boolean {
-  return foreignFolders.has(name) || name.startsWith('.')
-}
 
 /** Digests of files by what the system tells of them, so that a skill of thousands of files is read once. */
 const known = new Map<string, { mark: string; sha256: string }>()
@@ -158,42 +141,5 @@ async function digestOfFile(path: string, stats: Stats): Promise<string> {
 
 /** The text of a file of a skill, at most 1 MiB. */
 export async function readText(path: string): Promise<string> {
-  await using handle = await openPlain(path)
-  const { size } = await handle.stat()
-  if (size > maxSkillFileBytes)
-    throw new RuntimeError('too_large', `${basename(path)} has ${size} bytes; at most ${maxSkillFileBytes} are read`)
-  const buffer = Buffer.alloc(maxSkillFileBytes)
-  let length = 0
-  while (length < buffer.length) {
-    const { bytesRead } = await handle.read(buffer, length, buffer.length - length)
-    if (bytesRead === 0) break
-    length += bytesRead
-  }
-  return buffer.toString('utf8', 0, length)
-}
-
-/** What is opened is checked, not what it is called. */
-async function openPlain(path: string): Promise<FileHandle> {
-  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
-  const handle = await open(path, flags).catch((cause) => {
-    throw new RuntimeError('invalid', `${basename(path)} can not be read`, undefined, { cause })
-  })
-  try {
-    refuseUnusual(basename(path), await handle.stat())
-    return handle
-  } catch (thrown) {
-    await handle.close()
-    throw thrown
-  }
-}
-
-function refuseUnusual(name: string, stats: Stats): void {
-  const unusual = unusualKind(stats)
-  if (unusual) throw new RuntimeError('invalid', `${name} is ${unusual}`)
-}
-
-function unusualKind(stats: Stats): string | undefined {
-  if (stats.isSymbolicLink()) return 'a symbolic link'
-  if (!stats.isFile()) return 'no ordinary file'
-  return stats.nlink > 1 ? 'a file with several hard links' : undefined
+  return (await readPlain(path, maxSkillFileBytes)).toString('utf8')
 }

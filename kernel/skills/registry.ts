@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { EventBus } from '#kernel/events/bus.ts'
+import { type EntryWatch, watchEntries } from '#kernel/guests/watch-entries.ts'
 import {
   deleteSkillRow,
   findSkillRow,
@@ -19,7 +20,6 @@ import { type Matcher, matchSkills, prepareMatcher, type SkillMatch } from './ma
 import { mayBeSkill, readSkill } from './read-skill.ts'
 import { unmetRequirements } from './requirements.ts'
 import { isUsable, type Skill, type SkillSource } from './skill.ts'
-import { type SkillWatch, watchEntries } from './watch.ts'
 
 /** Entries of the skills folder that are read at the most. */
 const maxEntries = 5_000
@@ -52,7 +52,7 @@ export class Skills {
   /** Entries of the folder that could not be read and have no last good version: why. */
   readonly #broken = new Map<string, string>()
   #dir = ''
-  #watch: SkillWatch | undefined
+  #watch: EntryWatch | undefined
   #work: Promise<unknown> = Promise.resolve()
 
   private constructor(deps: SkillsDeps) {

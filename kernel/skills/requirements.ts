@@ -1,5 +1,4 @@
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { isOnPath } from '#kernel/guests/on-path.ts'
 import type { SkillRequirements } from '#sdk/skill.ts'
 
 /** What the wild calls the systems that Node names otherwise. */
@@ -19,16 +18,4 @@ export function unmetRequirements(
   if (os.length > 0 && !os.some((name) => (systems[name.toLowerCase()] ?? name.toLowerCase()) === platform))
     unmet.push(`it is for ${os.join(', ')}, and this is ${platform}`)
   return unmet
-}
-
-function isOnPath(bin: string, env: NodeJS.ProcessEnv): boolean {
-  if (!/^[\w.+-]{1,64}$/.test(bin)) return false
-  return (env.PATH ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, bin), constants.X_OK)
-      return folder !== ''
-    } catch {
-      return false
-    }
-  })
 }

@@ -1,6 +1,7 @@
 import { join, relative } from 'node:path'
 import { z } from 'zod'
 import type { CallConditions, Tool, ToolAnswer, ToolCaller } from '#kernel/tools/tool.ts'
+import { cutOutput } from '#sdk/cut-output.ts'
 import { isErrorOf } from '#sdk/errors.ts'
 import { scriptAnswer } from '#sdk/script-words.ts'
 import type { Client } from '#sdk/service.ts'
@@ -60,7 +61,7 @@ function loadSkillTool({ skills }: SkillToolDeps): Tool {
       if (file === undefined) return { status: 'success', output: withFiles(skill) }
       const known = skill.files.find(({ path }) => path === file)
       if (!known) return { status: 'error', output: `${name} has no file ${file}. Its files: ${namedFiles(skill)}` }
-      return { status: 'success', output: cut(await readText(join(skill.root, known.path))) }
+      return { status: 'success', output: cutOutput(await readText(join(skill.root, known.path)), maxToolOutputBytes) }
     },
   }
 }
@@ -144,7 +145,7 @@ function findScript(skills: Skills, path: string): { skill: Skill; script: strin
 
 function withFiles(skill: Skill): string {
   const files = namedFiles(skill)
-  return cut(files === '' ? skill.body : `${skill.body}\n\nFiles of this skill: ${files}`)
+  return cutOutput(files === '' ? skill.body : `${skill.body}\n\nFiles of this skill: ${files}`, maxToolOutputBytes)
 }
 
 function namedFiles({ files, source_path, root }: Skill): string {
@@ -155,13 +156,7 @@ function namedFiles({ files, source_path, root }: Skill): string {
 }
 
 function cutAnswer({ status, output }: ToolAnswer): ToolAnswer {
-  return { status, output: cut(output) }
-}
-
-function cut(text: string): string {
-  const bytes = Buffer.from(text)
-  if (bytes.length <= maxToolOutputBytes) return text
-  return `${bytes.toString('utf8', 0, maxToolOutputBytes - 100)}\n[cut: ${bytes.length} bytes in all]`
+  return { status, output: cutOutput(output, maxToolOutputBytes) }
 }
 
 function parser(schema: z.ZodType<Record<string, unknown>>) {

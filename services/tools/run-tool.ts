@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
 import { z } from 'zod'
+import { cutOutput } from '#sdk/cut-output.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { type BuiltinToolName, builtinTools, maxToolOutputBytes, type ToolSettings } from '#sdk/services/tools.ts'
-import { cutOutput } from './cut-output.ts'
 import type { ToolAnswer, ToolContext, ToolHandlers } from './tool.ts'
 
 export interface ToolCall {

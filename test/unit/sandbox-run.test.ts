@@ -162,7 +162,12 @@ test('a caller that cancels is free at once; the guest is told, and what it aske
   const answer = scene.run(
     'waits',
     { host: ['kv.get', 'log.info'] },
-    { signal: leaving.signal, onChunk: (chunk) => chunk.type === 'progress' && leaving.abort() },
+    {
+      signal: leaving.signal,
+      onChunk(chunk) {
+        if (chunk.type === 'progress') leaving.abort()
+      },
+    },
   )
   await expect(answer).rejects.toMatchObject({ kind: 'cancelled' })
   expect(await scene.run('text', { input: { name: 'Bo' } })).toMatchObject({ output: 'hello Bo' })

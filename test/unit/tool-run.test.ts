@@ -1,9 +1,9 @@
 import { pino } from 'pino'
 import { expect, test, vi } from 'vitest'
+import { cutOutput } from '#sdk/cut-output.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { type builtinTools, maxToolOutputBytes } from '#sdk/services/tools.ts'
 import { bashTool } from '../../services/tools/bash.ts'
-import { cutOutput } from '../../services/tools/cut-output.ts'
 import { echoTools } from '../../services/tools/echo.ts'
 import { createFileTools } from '../../services/tools/files.ts'
 import { findTools } from '../../services/tools/find.ts'
@@ -80,7 +80,11 @@ test('of a tool that may not run twice nobody says that it failed, only that its
   }
   try {
     const input = { path: 'note.txt', content: 'milk' }
-    const done = runTool({ name: 'write_file', input }, handlers, { settings: toolSettingsWith(), signal, log: pino({ level: 'silent' }) })
+    const done = runTool({ name: 'write_file', input }, handlers, {
+      settings: toolSettingsWith(),
+      signal,
+      log: pino({ level: 'silent' }),
+    })
     await expect(done).rejects.toMatchObject({ kind: 'timeout', message: 'write_file did not finish within 10 s.' })
   } finally {
     timeout.mockRestore()

@@ -1,13 +1,13 @@
 import { relative, sep } from 'node:path'
 import { watch } from 'chokidar'
-import { isForeignFolder } from './read-skill.ts'
+import { isForeignFolder } from './plain-file.ts'
 
 /** An entry is read again when nothing in it has changed for so long, in milliseconds; at the latest after the second. */
 const settleMs = 120
 const longestMs = 2_000
 const maxDepth = 12
 
-export interface SkillWatch {
+export interface EntryWatch {
   /** Settles once everything there is has been seen. */
   ready: Promise<void>
   close(): Promise<void>
@@ -17,7 +17,7 @@ export interface SkillWatch {
 export function watchEntries(
   folder: string,
   { onChange, onError }: { onChange: (entry: string) => Promise<void>; onError: (thrown: unknown) => void },
-): SkillWatch {
+): EntryWatch {
   const waiting = new Map<string, { timer: NodeJS.Timeout; since: number }>()
   let queue: Promise<void> = Promise.resolve()
   let closed = false
