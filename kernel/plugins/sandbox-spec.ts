@@ -38,6 +38,11 @@ export function sandboxFlags(): string[] {
     '--allow-addons',
     '--disable-warning=PERM0001',
     ...readable.map((path) => `--allow-fs-read=${path}`),
+    // It opens files whatever the permissions say.
+    '--no-experimental-sqlite',
+    '--no-experimental-webstorage',
+    '--no-experimental-websocket',
+    '--disable-sigusr1',
     '--max-opt=2',
     '--no-node-snapshot',
     `--max-old-space-size=${ownHeapMb}`,

@@ -10,6 +10,7 @@ import type { Cell } from './cell.ts'
 import { Cells } from './cells.ts'
 import { describeIn } from './describe.ts'
 import { GuestRun } from './guest-run.ts'
+import { endAtOnce } from './seal-process.ts'
 
 const mebibyte = 1024 * 1024
 /** More calls than this at a time are refused: the kernel keeps within it. */
@@ -34,8 +35,7 @@ export function createSandbox(
     isEnding = true
     log.fatal({ plugin: cell.plugin, digest: cell.digest }, `the process has to end: ${message}`)
     await delay(lastMomentMs)
-    // An ordinary exit waits for every isolate, and one of them never comes to rest.
-    process.kill(process.pid, 'SIGKILL')
+    endAtOnce()
   }
 
   const cells = new Cells((plugin) => kernel.loadPlugin(plugin), {
