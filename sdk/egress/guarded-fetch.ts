@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 import { Agent, fetch, type Response } from 'undici'
 import { isErrorOf, RuntimeError } from '../errors.ts'
 import { bareHost, isAllowedHost, isPublicAddress } from './address-rules.ts'
+import { isListedHost } from './host-list.ts'
 import { pinnedConnector } from './pinned-connector.ts'
 
 /*
@@ -18,6 +19,8 @@ export interface GuardedFetchOptions {
   timeoutMs: number
   /** Hosts (`name` or `name:port`) that may be private. */
   allowedHosts: readonly string[]
+  /** Where set, no other hosts are visited, redirects included; in the form of a host list. */
+  onlyHosts?: readonly string[]
   /** Default GET. */
   method?: string
   /** Sent once: a redirect that would have it sent to another place is not followed with it. */
@@ -58,6 +61,8 @@ export async function guardedFetch(address: string, options: GuardedFetchOptions
   try {
     let { method = 'GET', body } = options
     for (let redirects = 0; redirects <= maxRedirects; redirects++) {
+      if (options.onlyHosts && !isListedHost(url, options.onlyHosts))
+        throw new RuntimeError('forbidden', `${url.host} is none of the hosts that may be visited`)
       const hop = await fetchHop(url, { method, body, headers }, signal, options)
       if ('answer' in hop) return hop.answer
       const elsewhere = hop.next.origin !== url.origin

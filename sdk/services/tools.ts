@@ -192,6 +192,8 @@ export const fetchRequest = z.object({
     .min(1)
     .max(4 * 1_048_576),
   timeout_ms: z.number().int().min(1).max(120_000),
+  /** Nothing else is visited, redirects included. */
+  only_hosts: z.array(z.string()),
   /** Hosts that may be fetched though their address is private, beside those of the settings. */
   allowed_hosts: z.array(z.string()),
 })

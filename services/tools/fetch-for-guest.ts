@@ -15,7 +15,7 @@ const toldPrefixes = ['x-ratelimit', 'ratelimit']
 
 /** A request of a guest that the kernel has judged, through the egress guard. */
 export async function fetchForGuest(
-  { url, method, headers, body, max_bytes, timeout_ms, allowed_hosts }: FetchRequest,
+  { url, method, headers, body, max_bytes, timeout_ms, only_hosts, allowed_hosts }: FetchRequest,
   { settings, signal }: { settings: ToolSettings; signal: AbortSignal },
 ): Promise<z.infer<typeof fetchAnswer>> {
   const { guardedFetch } = await import('#sdk/egress/guarded-fetch.ts')
@@ -26,6 +26,7 @@ export async function fetchForGuest(
     signal,
     maxBytes: max_bytes,
     timeoutMs: timeout_ms,
+    onlyHosts: only_hosts,
     allowedHosts: [...settings.allowed_hosts, ...allowed_hosts],
   })
   const told = Object.entries(answer.headers).filter(
