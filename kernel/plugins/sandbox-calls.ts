@@ -12,8 +12,8 @@ const wallGraceMs = 250
 const startMs = 20_000
 /** With so many crashes during it, a call is taken for the one that causes them. */
 const maxCrashes = 3
-/** A call is sent so often at most, counting those times when it had not begun. */
-const maxAttempts = 20
+/** So often a call may be lost on its way to a process that ends, before that counts as a crash during it. */
+const maxLosses = 3
 /** So often the cause of an end within this time, in milliseconds, a plugin has made trouble enough. */
 const maxStrikes = 3
 const strikesWithinMs = 300_000
@@ -59,15 +59,15 @@ export class SandboxCalls {
    */
   async run(call: GuestCall, run: SandboxRun): Promise<GuestAnswer> {
     let crashes = 0
-    for (let attempt = 0; ; attempt++) {
+    let losses = 0
+    for (;;) {
       const progress = { started: false }
       const release = await (crashes === 0 ? this.#slots : this.#suspects).take(call.plugin, run.signal)
       try {
         return await this.#attempt(call, run, progress)
       } catch (thrown) {
-        if (!isErrorOf(thrown, 'outcome_unknown') || attempt >= maxAttempts) throw thrown
-        // It was on its way to a process that ended by another's doing.
-        if (!progress.started) continue
+        if (!isErrorOf(thrown, 'outcome_unknown')) throw thrown
+        if (!progress.started && ++losses <= maxLosses) continue
         if (++crashes >= maxCrashes) return this.#culprit(call, 'crashed', 'It ended the process each time it ran')
         if (!run.idempotent && run.effects()) throw thrown
       } finally {

@@ -57,6 +57,10 @@ export class SupervisedService {
     }
   }
 
+  endProcess(reason: string): void {
+    this.#succession.incumbent?.child.kill(reason)
+  }
+
   start(): void {
     this.#succession.start()
   }
@@ -94,14 +98,15 @@ export class SupervisedService {
   ): Promise<unknown> {
     const deadline = performance.now() + Math.min(timeoutMs ?? declared.timeoutMs, declared.timeoutMs)
     let begun = false
-    const relay =
-      onChunk &&
-      ((chunk: unknown) => {
-        begun ||= !declared.repeatable?.(chunk)
-        return onChunk(chunk)
-      })
     for (let resends = 0; ; resends++) {
       const incumbent = this.#succession.incumbent ?? (await this.#nextProcess(deadline, signal))
+      const relay =
+        onChunk &&
+        ((chunk: unknown) => {
+          incumbent.wasOfUse = true
+          begun ||= !declared.repeatable?.(chunk)
+          return onChunk(chunk)
+        })
       const send = incumbent.client[method] as (params: unknown, options: CallOptions) => Promise<unknown>
       try {
         const left = Math.max(1, deadline - performance.now())
