@@ -11,6 +11,7 @@ import type { CostLedger } from './inference/cost-ledger.ts'
 import type { InferenceView } from './inference/inference-view.ts'
 import type { ModelOverride } from './inference/model-override.ts'
 import type { LogFeed } from './logs/logger.ts'
+import type { Plugins } from './plugins/registry.ts'
 import type { ToolJudge } from './policy/judge.ts'
 import type { SealedStore } from './secrets/sealed-store.ts'
 import type { NicknameWriter } from './sessions/nickname-writer.ts'
@@ -44,6 +45,7 @@ export interface Context {
   /** Judges without counting a use. */
   dryJudge: ToolJudge
   skills: Skills
+  plugins: Plugins
   toolbox: Toolbox
   turns: TurnRunner
   inFlight: InFlight

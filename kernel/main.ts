@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { events } from '#sdk/events.ts'
 import { agentService } from '#sdk/services/agent.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
+import { sandboxService } from '#sdk/services/sandbox.ts'
 import { toolsService } from '#sdk/services/tools.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { Approvals } from './approvals/approvals.ts'
@@ -31,6 +33,7 @@ import { openModelOverride } from './inference/model-override.ts'
 import { inferenceSettingsOf } from './inference/settings.ts'
 import { openLogger } from './logs/logger.ts'
 import { logServiceLine } from './logs/service-line.ts'
+import { Plugins } from './plugins/registry.ts'
 import { openJudge } from './policy/judge.ts'
 import { currentApiKey } from './secrets/api-key.ts'
 import { openProviderKeys } from './secrets/provider-keys.ts'
@@ -55,6 +58,9 @@ import { TurnRunner } from './turns/turn-runner.ts'
 
 /** How long a successor waits for its home where someone else looks whether a kernel runs. */
 const inheritWaitMs = 5_000
+
+/** How long a start waits for plugins that are slow to tell their tools, in milliseconds. */
+const pluginsMs = 3_000
 
 const offlineProvider = 'keel'
 const keyChangedCode = 1008
@@ -155,6 +161,10 @@ export async function startKernel({
           callTool: (params, call) => toolStep(params, call, { store, bus, toolbox, judge, approvals, turns }),
         },
         tools: { start: () => toolSettingsOf(config.current(), home.root) },
+        sandbox: {
+          loadPlugin: (version) => plugins.loadModules(version),
+          callHost: (call) => plugins.performHostCall(call),
+        },
       }),
       runDir: home.run,
       log,
@@ -167,8 +177,20 @@ export async function startKernel({
     const tools = supervisor.client(toolsService)
     const skills = await Skills.open({ store, bus, log, settings: () => skillSettings(config.current()) })
     guests.push(() => skills.close())
+    const plugins = new Plugins({
+      store,
+      bus,
+      log,
+      secrets,
+      settings: () => config.current().plugins,
+      sandbox: supervisor.client(sandboxService),
+      tools,
+      endSandbox: (reason) => supervisor.endProcess('sandbox', reason),
+    })
+    guests.push(() => plugins.close())
+    const pluginsRead = plugins.follow().catch((err) => log.error({ err }, 'the plugins folder can not be used'))
     const builtins = builtinToolsOf(tools, version)
-    const toolbox = openToolbox([() => builtins, skillToolsOf({ skills, tools })])
+    const toolbox = openToolbox([() => builtins, skillToolsOf({ skills, tools }), () => plugins.tools()])
 
     const inferenceView = openInferenceView(inference, bus)
     undo.push(() => inferenceView.close())
@@ -226,6 +248,7 @@ export async function startKernel({
       judge,
       dryJudge,
       skills,
+      plugins,
       toolbox,
       turns,
       inFlight: openInFlight(),
@@ -255,6 +278,7 @@ export async function startKernel({
     config.onChange(async (changed, deferred) => {
       setLevel(config.current().agent.log_level)
       await skills.follow().catch((err) => log.error({ err }, 'the skills folder can not be used'))
+      await plugins.follow().catch((err) => log.error({ err }, 'the plugins folder can not be used'))
       // A process that is not there now asks for its settings when it starts.
       await inference
         .configure(settings())
@@ -277,6 +301,8 @@ export async function startKernel({
     const address = { host: bind === 'localhost' ? '127.0.0.1' : bind, port }
     const { url } = await server.listen(listener ? { handle: listener } : address)
     const stopHousekeeping = startHousekeeping({ store, log })
+    // What was cut off may be about to call one of their tools.
+    await Promise.race([pluginsRead, delay(pluginsMs, undefined, { ref: false })])
     const resumed = turns.resumeUnfinished(context.inFlight)
     const replays = new AbortController()
     guests.push(() => replays.abort())

@@ -1,8 +1,9 @@
 import type { ServiceHandlers } from '#sdk/service.ts'
 import { agentService } from '#sdk/services/agent.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
-import { kernelForAgent, kernelForInference, kernelForTools } from '#sdk/services/kernel.ts'
+import { kernelForAgent, kernelForInference, type kernelForSandbox, kernelForTools } from '#sdk/services/kernel.ts'
 import { toolsService } from '#sdk/services/tools.ts'
+import { sandboxSpec } from './plugins/sandbox-spec.ts'
 import { serviceSpec } from './supervisor/spec.ts'
 
 /** What the kernel does for each service that asks. */
@@ -10,6 +11,7 @@ export interface KernelTerms {
   agent: ServiceHandlers<typeof kernelForAgent>
   inference: ServiceHandlers<typeof kernelForInference>
   tools: ServiceHandlers<typeof kernelForTools>
+  sandbox: ServiceHandlers<typeof kernelForSandbox>
 }
 
 const entryOf = (name: string) => new URL(`../services/${name}/main.ts`, import.meta.url)
@@ -38,5 +40,6 @@ export function serviceSpecs(terms: KernelTerms) {
       kernel: { contract: kernelForTools, handlers: terms.tools },
       start: 'lazy',
     }),
+    sandboxSpec(terms.sandbox),
   ]
 }

@@ -199,7 +199,7 @@ export const events = {
   skills_changed: z.object({ op: z.enum(['reload', 'toggle', 'delete', 'install']), ids: z.array(z.string()) }),
   /** `last_good`: an earlier version goes on in its place. */
   skill_failed: z.object({ skill: z.string(), error: z.string(), last_good: z.boolean() }),
-  plugin_changed: z.object({ name: z.string(), status: z.string() }),
+  plugin_changed: z.object({ name: z.string(), status: z.string(), error: z.string().optional() }),
   subagent_changed: z.object({ name: z.string(), op: z.string(), enabled: z.boolean() }),
 
   channel_message: z.object({

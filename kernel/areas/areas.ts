@@ -12,6 +12,7 @@ import { feedbackHandlers } from './feedback.ts'
 import { healthHandlers } from './health.ts'
 import { logsHandlers } from './logs.ts'
 import { modelsHandlers } from './models.ts'
+import { pluginsHandlers } from './plugins.ts'
 import { providersHandlers } from './providers.ts'
 import { servicesHandlers } from './services.ts'
 import { sessionsHandlers } from './sessions.ts'
@@ -38,7 +39,7 @@ export const areas: Areas<typeof api, Context> = {
   recommendations: { table: api.recommendations, handlers: {} },
   wallet: { table: api.wallet, handlers: {} },
   skills: { table: api.skills, handlers: skillsHandlers },
-  plugins: { table: api.plugins, handlers: {} },
+  plugins: { table: api.plugins, handlers: pluginsHandlers },
   browser: { table: api.browser, handlers: {} },
   agents: { table: api.agents, handlers: {} },
   subagents: { table: api.subagents, handlers: {} },

@@ -22,6 +22,8 @@ export interface Supervisor {
   status(): ServiceStatus[]
   /** Settles once the new process has taken over. `not_found` for a name that is no service. */
   restart(name: string): Promise<void>
+  /** Ends its process at once, as a crash is: for whoever knows that it can not go on. */
+  endProcess(name: string, reason: string): void
   /** Calls under way may finish within `graceMs`; no process is left afterwards, at most two seconds later. */
   close(graceMs: number): Promise<void>
 }
@@ -52,6 +54,7 @@ export function startSupervisor({ specs, runDir, log, onLog, onStateChange }: Su
     },
     status: () => [...services.values()].map((service) => service.status()),
     restart: async (name) => load(name).restart(),
+    endProcess: (name, reason) => load(name).endProcess(reason),
     async close(graceMs) {
       await Promise.all([...services.values()].map((service) => service.close(graceMs)))
     },

@@ -60,6 +60,8 @@ export interface Tool {
   /** Which of its parameters are paths, for the policy. */
   paths: readonly string[]
   timeoutMs: number
+  /** For the API alone: no model is offered it. */
+  hidden?: boolean
   /** Changes with what the tool does: an approval of one version holds for no other. */
   version: string
   source: ToolSource

@@ -34,7 +34,7 @@ function distinct(tools: readonly Tool[]): Tool[] {
 export function offeredTools(toolbox: Toolbox, authority: Authority, blocked: readonly string[]): ToolDefinition[] {
   return toolbox
     .list()
-    .filter(({ name, risk }) => riskAllowed(authority, risk) && !isNamed(name, blocked))
+    .filter(({ name, risk, hidden }) => !hidden && riskAllowed(authority, risk) && !isNamed(name, blocked))
     .slice(0, maxOffered)
     .map(({ name, description, parameters }) => ({ name, description, parameters }))
 }

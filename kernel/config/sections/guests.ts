@@ -23,6 +23,8 @@ export const plugins = section({
   deny: textList(),
   strict_permissions: flag(false),
   allowed_permissions: textList(),
+  /** Dangerous tools may be called over the API though approvals are off. */
+  api_dangerous: flag(false),
 })
 
 export const browser = section({

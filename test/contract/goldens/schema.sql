@@ -162,6 +162,28 @@ CREATE TABLE model_selection_events (
   created_at TEXT NOT NULL
   );
 
+-- table plugin_values
+CREATE TABLE plugin_values (
+  plugin TEXT NOT NULL REFERENCES plugins (name) ON DELETE CASCADE,
+  key TEXT NOT NULL,
+  value_json TEXT NOT NULL,
+  bytes INTEGER NOT NULL,
+  updated_at TEXT NOT NULL,
+  PRIMARY KEY (plugin, key)
+  ) WITHOUT ROWID;
+
+-- table plugins
+CREATE TABLE plugins (
+  name TEXT PRIMARY KEY,
+  version TEXT NOT NULL,
+  enabled INTEGER,
+  granted_json TEXT NOT NULL DEFAULT '[]',
+  settings_json TEXT NOT NULL DEFAULT '{}',
+  disabled_reason TEXT,
+  installed_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL
+  );
+
 -- table policy_decisions
 CREATE TABLE policy_decisions (
   id TEXT PRIMARY KEY,
