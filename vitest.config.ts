@@ -1,8 +1,18 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
 export default defineConfig({
+  // What the plugins of this repository import by the name that authors elsewhere have it under.
+  resolve: {
+    alias: [
+      { find: /^@keel\/sdk$/, replacement: file('./sdk/plugin.ts') },
+      { find: /^@keel\/sdk\/testing$/, replacement: file('./kernel/plugins/testing-kit.ts') },
+    ],
+  },
   test: {
-    include: ['test/{unit,contract,faults,e2e}/**/*.test.ts'],
+    include: ['test/{unit,contract,faults,e2e}/**/*.test.ts', 'plugins/*/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 20_000,

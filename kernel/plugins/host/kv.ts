@@ -16,30 +16,48 @@ const maxValueBytes = 65_536
 const maxTotalBytes = 4 * 1_048_576
 const maxListed = 1_000
 
+/** Where the values of plugins are kept, as JSON. */
+export interface KeptValues {
+  get(plugin: string, key: string): unknown
+  usage(plugin: string, exceptKey: string): { entries: number; bytes: number }
+  set(plugin: string, key: string, json: string): void
+  delete(plugin: string, key: string): boolean
+  keys(plugin: string, prefix: string, limit: number): string[]
+}
+
 /** What a plugin keeps between its calls; nobody else reads it. */
 export function kvFunctions({ read, write }: Pick<Store, 'read' | 'write'>): Record<string, HostFunction> {
+  return kvOn({
+    get: (plugin, key) => findPluginValue(read, plugin, key),
+    usage: (plugin, exceptKey) => pluginUsage(write, plugin, exceptKey),
+    set: (plugin, key, json) => savePluginValue(write, plugin, key, json),
+    delete: (plugin, key) => deletePluginValue(write, plugin, key),
+    keys: (plugin, prefix, limit) => listPluginKeys(read, plugin, prefix, limit),
+  })
+}
+
+/** The same wherever the values are. */
+export function kvOn(values: KeptValues): Record<string, HostFunction> {
   return {
-    'kv.get': ([key], { plugin }) => findPluginValue(read, plugin, keyOf(key)) ?? null,
+    'kv.get': ([key], { plugin }) => values.get(plugin, keyOf(key)) ?? null,
     'kv.set': ([given, value], session) => {
       const key = keyOf(given)
       const json = JSON.stringify(value ?? null)
       if (Buffer.byteLength(json) > maxValueBytes)
         throw new RuntimeError('too_large', `kv.set: the value has more than ${maxValueBytes} bytes`)
       session.effects = true
-      write.transaction(() => {
-        const { entries, bytes } = pluginUsage(write, session.plugin, key)
-        if (entries >= maxEntries) throw new RuntimeError('too_large', `kv.set: ${maxEntries} entries are kept already`)
-        if (bytes + Buffer.byteLength(json) > maxTotalBytes)
-          throw new RuntimeError('too_large', `kv.set: more than ${maxTotalBytes} bytes would be kept`)
-        savePluginValue(write, session.plugin, key, json)
-      })()
+      const { entries, bytes } = values.usage(session.plugin, key)
+      if (entries >= maxEntries) throw new RuntimeError('too_large', `kv.set: ${maxEntries} entries are kept already`)
+      if (bytes + Buffer.byteLength(json) > maxTotalBytes)
+        throw new RuntimeError('too_large', `kv.set: more than ${maxTotalBytes} bytes would be kept`)
+      values.set(session.plugin, key, json)
       return null
     },
     'kv.delete': ([key], session) => {
       session.effects = true
-      return deletePluginValue(write, session.plugin, keyOf(key))
+      return values.delete(session.plugin, keyOf(key))
     },
-    'kv.list': ([prefix = ''], { plugin }) => listPluginKeys(read, plugin, prefixOf(prefix), maxListed),
+    'kv.list': ([prefix = ''], { plugin }) => values.keys(plugin, prefixOf(prefix), maxListed),
   }
 }
 
