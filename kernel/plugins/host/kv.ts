@@ -1,11 +1,3 @@
-import {
-  deletePluginValue,
-  findPluginValue,
-  listPluginKeys,
-  pluginUsage,
-  savePluginValue,
-} from '#kernel/store/plugins.ts'
-import type { Store } from '#kernel/store/store.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { HostFunction } from './host-function.ts'
 
@@ -26,17 +18,6 @@ export interface KeptValues {
 }
 
 /** What a plugin keeps between its calls; nobody else reads it. */
-export function kvFunctions({ read, write }: Pick<Store, 'read' | 'write'>): Record<string, HostFunction> {
-  return kvOn({
-    get: (plugin, key) => findPluginValue(read, plugin, key),
-    usage: (plugin, exceptKey) => pluginUsage(write, plugin, exceptKey),
-    set: (plugin, key, json) => savePluginValue(write, plugin, key, json),
-    delete: (plugin, key) => deletePluginValue(write, plugin, key),
-    keys: (plugin, prefix, limit) => listPluginKeys(read, plugin, prefix, limit),
-  })
-}
-
-/** The same wherever the values are. */
 export function kvOn(values: KeptValues): Record<string, HostFunction> {
   return {
     'kv.get': ([key], { plugin }) => values.get(plugin, keyOf(key)) ?? null,
