@@ -15,6 +15,7 @@ import type { Plugins } from './plugins/registry.ts'
 import type { ToolJudge } from './policy/judge.ts'
 import type { SealedStore } from './secrets/sealed-store.ts'
 import type { NicknameWriter } from './sessions/nickname-writer.ts'
+import type { Catalogs } from './skills/catalog/catalog.ts'
 import type { Skills } from './skills/registry.ts'
 import type { Store } from './store/store.ts'
 import type { Supervisor } from './supervisor/supervisor.ts'
@@ -45,6 +46,7 @@ export interface Context {
   /** Judges without counting a use. */
   dryJudge: ToolJudge
   skills: Skills
+  catalogs: Catalogs
   plugins: Plugins
   toolbox: Toolbox
   turns: TurnRunner

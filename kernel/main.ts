@@ -40,6 +40,7 @@ import { openProviderKeys } from './secrets/provider-keys.ts'
 import { openSealedStore } from './secrets/sealed-store.ts'
 import { serviceSpecs } from './services.ts'
 import { openNicknameWriter } from './sessions/nickname-writer.ts'
+import { Catalogs } from './skills/catalog/catalog.ts'
 import { Skills } from './skills/registry.ts'
 import { skillToolsOf } from './skills/skill-tools.ts'
 import { skillsForTurn } from './skills/skills-for-turn.ts'
@@ -248,6 +249,7 @@ export async function startKernel({
       judge,
       dryJudge,
       skills,
+      catalogs: new Catalogs(() => config.current().update),
       plugins,
       toolbox,
       turns,

@@ -1,9 +1,10 @@
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { RealHandlers } from '#kernel/areas/pending.ts'
 import type { Context } from '#kernel/context.ts'
+import type { Handlers } from '#kernel/http/handler.ts'
 import { auditSkills, standingOf } from '#kernel/skills/audit.ts'
 import { type BuiltinSkill, builtinSkills, isBuiltin } from '#kernel/skills/builtin.ts'
+import { catalogHandlers } from '#kernel/skills/catalog/handlers.ts'
 import { readText } from '#kernel/skills/read-skill.ts'
 import type { Skills } from '#kernel/skills/registry.ts'
 import { isTrusted, type Skill } from '#kernel/skills/skill.ts'
@@ -16,11 +17,12 @@ const builtinPrefix = 'builtin:'
 const maxListedFiles = 1_000
 const noTriggers = { keywords: [], tool_names: [], regex_patterns: [] }
 
-export const skillsHandlers: RealHandlers<
-  'skills',
+export const skillsHandlers: Handlers<
   typeof skillsRoutes,
-  Pick<Context, 'skills' | 'store' | 'toolbox' | 'dryJudge'>
+  Pick<Context, 'skills' | 'catalogs' | 'store' | 'bus' | 'toolbox' | 'dryJudge'>
 > = {
+  ...catalogHandlers,
+
   listSkills: (_, { skills }) => ({
     skills: [...skills.list().map(view), ...skills.missing().map(missingView), ...builtinSkills.map(builtinView)].sort(
       (left, right) => (left.name < right.name ? -1 : 1),

@@ -16,6 +16,7 @@ import {
 import type { Store } from '#kernel/store/store.ts'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import { isBuiltin } from './builtin.ts'
+import { cleanStaging } from './catalog/install-skills.ts'
 import { type Matcher, matchSkills, prepareMatcher, type SkillMatch } from './match.ts'
 import { mayBeSkill, readSkill } from './read-skill.ts'
 import { unmetRequirements } from './requirements.ts'
@@ -81,6 +82,7 @@ export class Skills {
       this.#watch = undefined
     }
     if (real !== this.#dir) {
+      await cleanStaging(real)
       this.#dir = real
       this.#live.clear()
       await this.reload({ announce: false })

@@ -55,6 +55,17 @@ export const daemon = section({ auto_restart: flag(false), pid_file: requiredTex
 export const update = section({
   check_on_start: flag(false),
   channel: choice(['stable', 'beta', 'dev'], 'stable'),
+  /** Where a catalog of skills is: an http(s) address of its manifest, or a folder of this machine. */
   registry_url: text(''),
-  registries: tableList(z.looseObject({ name: z.string(), url: z.string() })),
+  /** More of them; the higher priority wins where two have a skill of one name. */
+  registries: tableList(
+    z.looseObject({
+      name: z.string(),
+      url: z.string(),
+      priority: z.number().int().min(0).max(100).default(50),
+      enabled: z.boolean().default(true),
+    }),
+  ),
+  /** Ed25519 public keys, base64: with any, a catalog counts only if one of them has signed it. */
+  registry_keys: textList(),
 })
