@@ -15,5 +15,6 @@ export const benches: Record<string, () => Promise<Bench>> = {
   'kernel-kills': async () => (await import('./kernel-kills.ts')).kernelKills,
   'crash-loop': async () => (await import('./crash-loop.ts')).crashLoop,
   'kernel-handover': async () => (await import('./kernel-handover.ts')).kernelHandover,
+  sandbox: async () => (await import('./sandbox.ts')).sandbox,
   'upstream-faults': async () => (await import('./upstream-faults.ts')).upstreamFaults,
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { attackLimits, attacks, unfitting } from '../support/sandbox-attacks.ts'
-import { guest, type OpenSandbox, openSandbox } from '../support/sandbox-service.ts'
+import { guest, type OpenSandbox, openSandbox } from '../support/sandbox-scene.ts'
 
 let scene: OpenSandbox
 

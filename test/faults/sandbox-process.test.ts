@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { eventually } from '../support/daemon.ts'
-import { guest, type SandboxScene, startSandbox } from '../support/sandbox-service.ts'
+import { guest, type SandboxScene } from '../support/sandbox-scene.ts'
+import { startSandbox } from '../support/sandbox-service.ts'
 import { freeze } from '../support/services/supervised.ts'
 
 const patient = { wall_ms: 8_000 }

@@ -3,7 +3,7 @@ import { SandboxCalls, type SandboxRun } from '#kernel/plugins/sandbox-calls.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { CallOptions } from '#sdk/service.ts'
 import type { GuestAnswer, GuestCall, sandboxService } from '#sdk/services/sandbox.ts'
-import { shortLimits } from '../support/sandbox-service.ts'
+import { shortLimits } from '../support/sandbox-scene.ts'
 
 type Options = CallOptions<typeof sandboxService.methods.run>
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { HostCall } from '#sdk/services/sandbox.ts'
 import { eventually } from '../support/daemon.ts'
-import { guest, type OpenSandbox, openSandbox } from '../support/sandbox-service.ts'
+import { guest, type OpenSandbox, openSandbox } from '../support/sandbox-scene.ts'
 
 const weather = `import { definePlugin, tool, z } from '@keel/sdk'
 import { words } from './lib/words.js'
