@@ -114,7 +114,7 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
       channel: 'api',
       authority: apiGrant(security).level,
     }
-    const result = await callTool({ tool, input: inputOf(body), caller }, signal, context)
+    const result = await callTool({ tool, input: body, caller }, signal, context)
     if (result.kind === 'denied') throw new RuntimeError('forbidden', result.reason)
     if (result.kind === 'awaiting_approval') {
       reply.status(202)
@@ -152,11 +152,6 @@ function findTool(plugins: Plugins, plugin: string, name: string): Tool {
   const other = known.find((candidate) => candidate.name === name)
   if (other) throw new RuntimeError('invalid', `tool '${name}' belongs to plugin '${pluginOf(other)}', not '${plugin}'`)
   throw new RuntimeError('not_found', `tool '${name}' not found in plugin '${plugin}'`)
-}
-
-function inputOf(body: unknown): Record<string, unknown> {
-  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>
-  throw new RuntimeError('invalid', "body: expected an object, the tool's input")
 }
 
 function loadWeb(plugins: Plugins, name: string) {
