@@ -123,7 +123,7 @@ export const attacks: readonly Attack[] = [
   {
     name: 'a text of twenty million spread into a list',
     body: `const all = [...'x'.repeat(2e7)]; return all.length`,
-    faults: ['memory', 'cpu', 'crashed', 'threw'],
+    faults: ['memory', 'cpu', 'timeout', 'crashed', 'threw'],
   },
   {
     name: 'JSON in a loop',
