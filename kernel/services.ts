@@ -1,7 +1,14 @@
 import type { ServiceHandlers } from '#sdk/service.ts'
 import { agentService } from '#sdk/services/agent.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
-import { kernelForAgent, kernelForInference, type kernelForSandbox, kernelForTools } from '#sdk/services/kernel.ts'
+import {
+  kernelForAgent,
+  kernelForInference,
+  kernelForMemory,
+  type kernelForSandbox,
+  kernelForTools,
+} from '#sdk/services/kernel.ts'
+import { memoryService } from '#sdk/services/memory.ts'
 import { toolsService } from '#sdk/services/tools.ts'
 import { sandboxSpec } from './plugins/sandbox-spec.ts'
 import { serviceSpec } from './supervisor/spec.ts'
@@ -11,6 +18,7 @@ export interface KernelTerms {
   agent: ServiceHandlers<typeof kernelForAgent>
   inference: ServiceHandlers<typeof kernelForInference>
   tools: ServiceHandlers<typeof kernelForTools>
+  memory: ServiceHandlers<typeof kernelForMemory>
   sandbox: ServiceHandlers<typeof kernelForSandbox>
 }
 
@@ -18,6 +26,9 @@ const entryOf = (name: string) => new URL(`../services/${name}/main.ts`, import.
 
 /** On the path of every request: a silence is noticed sooner. */
 const hotHeartbeat = { everyMs: 250, misses: 4 }
+
+/** A million vectors, and what ranking a million entries needs. */
+const memoryBytes = 1024 * 1024 * 1024
 
 /** The processes that Keel is made of. */
 export function serviceSpecs(terms: KernelTerms) {
@@ -33,6 +44,13 @@ export function serviceSpecs(terms: KernelTerms) {
       entry: entryOf('agent'),
       kernel: { contract: kernelForAgent, handlers: terms.agent },
       heartbeat: hotHeartbeat,
+    }),
+    serviceSpec({
+      contract: memoryService,
+      entry: entryOf('memory'),
+      kernel: { contract: kernelForMemory, handlers: terms.memory },
+      heartbeat: hotHeartbeat,
+      memoryBytes: memoryBytes,
     }),
     serviceSpec({
       contract: toolsService,

@@ -3,6 +3,7 @@ import { serviceState } from './contracts/services.ts'
 import { count, dollars, milliseconds, time } from './contracts/values.ts'
 import { toolStatus } from './services/agent.ts'
 import { breakerState, candidate } from './services/inference.ts'
+import { consolidationReport, embeddingStatus } from './services/memory.ts'
 
 const sessionFields = z.object({
   session_id: z.string(),
@@ -176,6 +177,13 @@ export const events = {
   memory_changed: z.object({ ...memoryFields, op: change }),
   /** The same as `memory_changed`, under the name that older clients know. */
   memory_updated: z.object({ ...memoryFields, operation: change }),
+  /** How many entries were removed for good at somebody's word; each is told of as `memory_changed` as well. */
+  memory_forgotten: z.object({ count, what: z.enum(['entry', 'session', 'subject']) }),
+  memory_consolidated: consolidationReport,
+  /** How far the vectors are made, or made anew. */
+  memory_embedding: embeddingStatus,
+  /** A turn of which no memory could be made, for now or for good. */
+  memory_ingest_failed: z.object({ turn_id: z.string(), attempts: count, error: z.string(), given_up: z.boolean() }),
 
   cron_run_started: z.object(cronRunFields),
   cron_run_finished: z.object({

@@ -4,7 +4,7 @@ export const shortFieldBytes = 256
 export const longFieldBytes = 4096
 
 /** Text that is not blank, has no NUL byte and fits in `maxBytes` of UTF-8. Messages are tails, for after the field's name. */
-function textField(maxBytes: number) {
+export function textField(maxBytes: number) {
   return z
     .string({ error: ({ input }) => (input === undefined ? 'is required' : 'must be a string') })
     .superRefine((text, context) => {

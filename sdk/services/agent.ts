@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { modelMessage, toolCall, toolDefinition } from '../messages.ts'
 import { method, service } from '../service.ts'
 import { inferenceResult } from './inference.ts'
+import { memoryScores, memorySource, memoryTier } from './memory-entry.ts'
 
 export const authority = z.enum(['External', 'Peer', 'SelfGenerated', 'Creator'])
 export type Authority = z.infer<typeof authority>
@@ -24,6 +25,27 @@ const activeSkill = z.object({
   hash: z.string(),
   reason: z.string(),
 })
+
+/** What of the memory the model is shown, and what was found and left out. */
+export const memoryPlan = z.object({
+  /** As it stands before the model; empty where nothing was recalled. */
+  text: z.string(),
+  entries: z.array(
+    z.object({
+      id: z.string(),
+      tier: memoryTier,
+      tokens: z.number().int(),
+      preview: z.string(),
+      source: memorySource,
+      trusted: z.boolean(),
+      scores: memoryScores,
+    }),
+  ),
+  left_out: z.array(z.object({ id: z.string(), tier: memoryTier, score: z.number(), reason: z.string() })),
+  /** Why nothing could be recalled; null where it could. */
+  unavailable: z.string().nullable(),
+})
+export type MemoryPlan = z.infer<typeof memoryPlan>
 
 export const turnSkills = z.object({
   /** Best first. */
@@ -48,6 +70,8 @@ export const contextPlan = z.object({
   dropped_history: z.number().int(),
   /** Their tokens are part of the system prompt's. Plans of earlier builds have none. */
   skills: z.array(activeSkill.extend({ tokens: z.number().int() })).default([]),
+  /** Plans of earlier builds have none. */
+  memory: memoryPlan.default({ text: '', entries: [], left_out: [], unavailable: null }),
 })
 export type ContextPlan = z.infer<typeof contextPlan>
 

@@ -3,6 +3,7 @@ import { toolCall } from '../messages.ts'
 import { method, notice, service } from '../service.ts'
 import { contextPlan, toolOutcome } from './agent.ts'
 import { inferenceChunk, inferenceRequest, inferenceResult, inferenceSettings, savedBreaker } from './inference.ts'
+import { embeddingStatus, memorySettings, recalled } from './memory.ts'
 import { guestModules, guestPlugin, hostCall } from './sandbox.ts'
 import { toolSettings } from './tools.ts'
 
@@ -14,6 +15,19 @@ import { toolSettings } from './tools.ts'
 const step = z.object({ turn_id: z.string(), attempt: z.number().int(), seq: z.number().int() })
 
 export const kernelForAgent = service('kernel', {
+  /** What the agent remembers that bears on this turn's message. */
+  recall: method({
+    params: z.object({
+      turn_id: z.string(),
+      attempt: z.number().int(),
+      budget_tokens: z.number().int().min(0),
+      /** Of the conversation, and shown to the model anyway. */
+      shown_message_ids: z.array(z.string()),
+    }),
+    result: recalled,
+    timeoutMs: 3_000,
+    retry: 'never',
+  }),
   saveContext: method({
     params: step.extend({ plan: contextPlan }),
     result: z.null(),
@@ -105,4 +119,34 @@ export const kernelForSandbox = service('kernel', {
    * guest in the error's own words, those of kind `internal` excepted.
    */
   callHost: method({ params: hostCall, result: z.unknown(), timeoutMs: 120_000, retry: 'never' }),
+})
+
+export const kernelForMemory = service('kernel', {
+  start: method({ params: z.object({}), result: memorySettings, timeoutMs: 10_000, retry: 'never' }),
+  /** Vectors of texts by the configured model, in their order. */
+  embed: method({
+    params: z.object({ model: z.string(), texts: z.array(z.string()).min(1).max(256) }),
+    result: z.object({ vectors: z.array(z.array(z.number())) }),
+    timeoutMs: 120_000,
+    retry: 'never',
+  }),
+  /** A language model's answer to a question about a turn; its cost is booked on that turn. */
+  ask: method({
+    params: z.object({ turn_id: z.string().nullable(), system: z.string(), text: z.string() }),
+    result: z.object({ text: z.string() }),
+    timeoutMs: 60_000,
+    retry: 'never',
+  }),
+  /** Vectors as base64 of float32, little-endian. Those of entries that are gone or have changed since are passed over. */
+  saveEmbeddings: method({
+    params: z.object({
+      model: z.string(),
+      dimensions: z.number().int(),
+      rows: z.array(z.object({ seq: z.number().int(), updated_at: z.string(), vector: z.string() })).max(512),
+    }),
+    result: z.object({ saved: z.array(z.number().int()) }),
+    timeoutMs: 30_000,
+    retry: 'never',
+  }),
+  reportEmbedding: notice(embeddingStatus),
 })
