@@ -95,7 +95,11 @@ test('a call that waits for a person outlives the agent, the kernel and its own 
   expect(notes()).toEqual(['milk'])
 
   const { decisions } = await keel.client.audit.listPolicyDecisions({ params: { turn_id: waiting.turn_id } })
-  expect(decisions).toMatchObject([{ decision: 'gate', rule_name: 'approval', approval_id: waiting.request }])
+  const approval_id = waiting.request
+  expect(decisions).toMatchObject([
+    { decision: 'gate', rule_name: 'approval', approval_id, context: { sources: ['api'], ceiling: null } },
+    { decision: 'allow', rule_name: 'approval', reason: 'approved by ann', approval_id },
+  ])
   const again = keel.client.approvals.approveRequest({ params: { id: waiting.request }, body: {} })
   await expect(again).rejects.toMatchObject({ kind: 'conflict' })
   const unknown = keel.client.approvals.approveRequest({ params: { id: 'nobody' }, body: {} })

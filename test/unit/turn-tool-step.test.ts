@@ -25,6 +25,8 @@ const request: TurnRequest = {
   agent_id: 'keel',
   channel: 'web',
   authority: 'Creator',
+  authority_sources: ['api'],
+  authority_ceiling: null,
   threat_score: 0,
   model_text: 'Note milk',
   model: 'auto',
