@@ -71,6 +71,16 @@ export function listToolCalls(db: ReadableDb, turnId: string): ToolCallRow[] {
   return sql(db, `SELECT ${columns} FROM tool_calls WHERE turn_id = ? ORDER BY seq`).all(turnId) as ToolCallRow[]
 }
 
+/** Of all turns and of none, newest first. */
+export function listRecentToolCalls(
+  db: ReadableDb,
+  wanted: { tool: string | null; status: string | null; limit: number; offset: number },
+): ToolCallRow[] {
+  const text = `SELECT ${columns} FROM tool_calls WHERE tool_name = ifnull(@tool, tool_name) AND status = ifnull(@status, status)
+    ORDER BY rowid DESC LIMIT @limit OFFSET @offset`
+  return sql(db, text).all(wanted) as ToolCallRow[]
+}
+
 /** The call that an approval was asked for; others that it stands for come later. */
 export function findToolCallOfApproval(db: ReadableDb, approvalId: string): ToolCallRow | undefined {
   return sql(db, `SELECT ${columns} FROM tool_calls WHERE approval_id = ? ORDER BY rowid LIMIT 1`).get(approvalId) as
