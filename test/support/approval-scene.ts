@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AgentAnswer } from '#sdk/contracts/agent.ts'
-import { type Daemon, eventually, startDaemon, upstreamConfig } from './daemon.ts'
+import { type Daemon, eventually, isAlive, startDaemon, upstreamConfig } from './daemon.ts'
 import { startUpstream, type UpstreamRequest } from './upstream.ts'
 import type { UpstreamReply } from './upstream-reply.ts'
 
@@ -51,6 +51,13 @@ export async function openApprovalScene(approvals: string) {
   const upstream = await startUpstream(reply)
   const config = upstreamConfig(upstream.url, `[cache]\nenabled = false\n\n[approvals]\n${approvals}\n`)
   let keel: Daemon = await startDaemon({ home, config })
+  let held: Promise<void> | undefined
+  const frozen = new Set<number>()
+
+  function reply(request: UpstreamRequest): UpstreamReply {
+    const said = answerTo(request)
+    return said.toolCalls || !held ? said : { ...said, until: held }
+  }
 
   const scene = {
     get keel() {
@@ -75,6 +82,25 @@ export async function openApprovalScene(approvals: string) {
     },
     approve: (id: string, body = {}) => keel.client.approvals.approveRequest({ params: { id }, body }),
     deny: (id: string, body = {}) => keel.client.approvals.denyRequest({ params: { id }, body }),
+    /** The model thinks about what its tools have told it until the returned function is called. */
+    holdAnswers(): () => void {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      held = promise
+      return () => {
+        held = undefined
+        resolve()
+      }
+    },
+    async freeze(name: string): Promise<void> {
+      const pid = await scene.pidOf(name)
+      process.kill(pid, 'SIGSTOP')
+      frozen.add(pid)
+    },
+    /** Those that are gone by now have nothing to go on with. */
+    thawAll(): void {
+      for (const pid of frozen) if (isAlive(pid)) process.kill(pid, 'SIGCONT')
+      frozen.clear()
+    },
     /** How often this was noted. */
     notes(note: string): number {
       const lines = readNotes(join(home, 'workspace', 'notes.txt')).split('\n')
@@ -104,6 +130,7 @@ export async function openApprovalScene(approvals: string) {
       })
     },
     async dispose(): Promise<void> {
+      scene.thawAll()
       await keel.dispose()
       await upstream.close()
       rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
@@ -114,7 +141,7 @@ export async function openApprovalScene(approvals: string) {
 
 export type ApprovalScene = Awaited<ReturnType<typeof openApprovalScene>>
 
-function reply({ body }: UpstreamRequest): UpstreamReply {
+function answerTo({ body }: UpstreamRequest): UpstreamReply {
   const { messages } = body as { messages: { role: string; content: string }[] }
   const last = messages.at(-1)
   if (last?.role === 'tool') return { text: `Told: ${last.content}` }
