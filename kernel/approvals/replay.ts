@@ -17,8 +17,10 @@ export interface ReplayDeps extends CallDeps {
  * turn. Begins with those that an earlier kernel had approved and not begun.
  */
 export function replayApprovedCalls(deps: ReplayDeps): void {
-  const { approvals, store, log } = deps
+  const { approvals, store, log, signal } = deps
   const replay = (approval: ApprovalRow) => {
+    // The next kernel begins it.
+    if (signal.aborted) return
     replayCall(approval, deps).catch((err) => log.error({ err, request_id: approval.id }, 'an approved call failed'))
   }
   approvals.onDecided((approval) => {

@@ -30,6 +30,7 @@ async function waitingCall(change: Partial<Tool> = {}) {
     stop,
     /** As each kernel does when it starts. */
     start: () => replayApprovedCalls(deps),
+    restart: () => replayApprovedCalls({ ...deps, signal: new AbortController().signal }),
     call: () => findToolCallOfApproval(gate.store.read, id),
     used: () => findApproval(gate.store.read, id)?.used_at !== null,
   }
@@ -60,6 +61,19 @@ test('that was approved before the kernel died is begun by the next one, and by 
   await nextTick()
   expect(runs).toHaveLength(1)
   start()
+  await nextTick()
+  expect(runs).toHaveLength(1)
+})
+
+test('that is approved while the kernel stops is left for the next one', async () => {
+  const { start, stop, restart, approvals, id, runs, used } = await waitingCall()
+  start()
+  stop.abort()
+  approvals.decide(id, approve)
+  await nextTick()
+  expect(runs).toEqual([])
+  expect(used()).toBe(false)
+  restart()
   await nextTick()
   expect(runs).toHaveLength(1)
 })
