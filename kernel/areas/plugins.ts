@@ -99,22 +99,24 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
   },
 
   async executePluginTool({ params, body, signal, reply }, context) {
-    const { config, plugins } = context
-    const tool = findTool(plugins, params.name, params.tool)
+    const { config } = context
     const { security, approvals, plugins: settings } = config.current()
-    if (tool.risk === 'Dangerous' && !approvals.enabled && !settings.api_dangerous)
-      throw new RuntimeError(
-        'forbidden',
-        `tool '${params.tool}' is Dangerous-level: it runs over the API with an approval (approvals.enabled), or where plugins.api_dangerous is true`,
-      )
+    const tool = findTool(context, params.name, params.tool)
+    const { source: api, level: authority } = apiGrant(security)
     const caller = {
       turn_id: null,
       session_id: null,
       agent_id: null,
       channel: 'api',
-      authority: apiGrant(security).level,
+      authority,
+      standing: { sources: [api], ceiling: null, threat_score: 0 },
     }
-    const result = await callTool({ tool, input: body, caller }, signal, context)
+    const isClosed = tool.risk === 'Dangerous' && !approvals.enabled && !settings.api_dangerous
+    const result = await callTool(
+      { tool: isClosed ? closedToApi(tool) : tool, input: body, caller },
+      signal,
+      context,
+    )
     if (result.kind === 'denied') throw new RuntimeError('forbidden', result.reason)
     if (result.kind === 'awaiting_approval') {
       reply.status(202)
@@ -144,14 +146,23 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
   },
 }
 
-function findTool(plugins: Plugins, plugin: string, name: string): Tool {
-  const known = plugins.tools()
-  const tool = known.find((candidate) => candidate.name === name && pluginOf(candidate) === plugin)
+/** As the toolbox has it, so that it is the same tool to the gate whoever calls it. */
+function findTool({ plugins, toolbox }: Pick<Context, 'plugins' | 'toolbox'>, plugin: string, name: string): Tool {
+  const known = toolbox.list().filter(({ source }) => source.kind === 'plugin')
+  const isNamed = ({ name: own, declared = own }: Tool) => declared === name
+  const tool = known.find((candidate) => isNamed(candidate) && pluginOf(candidate) === plugin)
   if (tool) return tool
   plugins.load(plugin)
-  const other = known.find((candidate) => candidate.name === name)
+  const other = known.find(isNamed)
   if (other) throw new RuntimeError('invalid', `tool '${name}' belongs to plugin '${pluginOf(other)}', not '${plugin}'`)
   throw new RuntimeError('not_found', `tool '${name}' not found in plugin '${plugin}'`)
+}
+
+/** Denied at the gate, so that it is on record. */
+function closedToApi(tool: Tool): Tool {
+  const { name, declared = name } = tool
+  const deny = `tool '${declared}' is Dangerous-level: it runs over the API with an approval (approvals.enabled), or where plugins.api_dangerous is true`
+  return { ...tool, conditions: () => ({ deny }) }
 }
 
 function loadWeb(plugins: Plugins, name: string) {

@@ -23,7 +23,7 @@ function distinct(tools: readonly Tool[]): Tool[] {
   for (const { name } of tools) uses.set(name, (uses.get(name) ?? 0) + 1)
   const named = tools.map((tool) =>
     tool.source.kind === 'plugin' && (uses.get(tool.name) ?? 0) > 1
-      ? { ...tool, name: `${tool.source.plugin}__${tool.name}` }
+      ? { ...tool, name: `${tool.source.plugin}__${tool.name}`, declared: tool.name }
       : tool,
   )
   const taken = new Set<string>()
@@ -34,7 +34,10 @@ function distinct(tools: readonly Tool[]): Tool[] {
 export function offeredTools(toolbox: Toolbox, authority: Authority, blocked: readonly string[]): ToolDefinition[] {
   return toolbox
     .list()
-    .filter(({ name, risk, hidden }) => !hidden && riskAllowed(authority, risk) && !isNamed(name, blocked))
+    .filter(({ name, declared = name, risk, hidden }) => {
+      const isBlocked = isNamed(name, blocked) || isNamed(declared, blocked)
+      return !hidden && !isBlocked && riskAllowed(authority, risk)
+    })
     .slice(0, maxOffered)
     .map(({ name, description, parameters }) => ({ name, description, parameters }))
 }
