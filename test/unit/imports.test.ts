@@ -12,12 +12,18 @@ interface Import {
   target: string
 }
 
+/** Text that a file writes or runs elsewhere is no import of its own. */
+const templates = /`(?:\\.|[^`\\])*`/gs
+
 function importsOf(folder: string): Import[] {
-  return globSync(`${folder}/**/*.ts`, { cwd: root }).flatMap((file) =>
-    [...readFileSync(join(root, file), 'utf8').matchAll(importShape)].map(([, given = '']) => ({
-      file,
-      target: resolved(file, given),
-    })),
+  const files = globSync(`${folder}/**/*.ts`, { cwd: root, exclude: ['sdk/dist/**'] })
+  return files.flatMap((file) =>
+    [...readFileSync(join(root, file), 'utf8').replaceAll(templates, '``').matchAll(importShape)].map(
+      ([, given = '']) => ({
+        file,
+        target: resolved(file, given),
+      }),
+    ),
   )
 }
 
