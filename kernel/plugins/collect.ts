@@ -7,6 +7,7 @@ import { readPlugin } from './read-plugin.ts'
 
 const maxFileBytes = 32 * 1_048_576
 const maxFiles = 2_000
+const maxTotalBytes = 128 * 1_048_576
 /** What an author has in the folder and its users do not need. */
 const leftOut =
   /(?:^|\/)(?:package(?:-lock)?\.json|tsconfig(?:\..+)?\.json|vitest\.config\.[cm]?[jt]s|Thumbs\.db|[^/]*\.(?:test|spec)\.[cm]?[jt]s|[^/]*\.keel\.zip)$/
@@ -16,7 +17,7 @@ const sdkName = '@keel/sdk'
 export async function collectPlugin(
   root: string,
 ): Promise<{ name: string; version: string; files: Map<string, Buffer> }> {
-  const { manifest, code } = await readPlugin(root)
+  const { manifest, code } = await readPlugin(root, { anyFolder: true })
   const files = await readFiles(root)
   const entry = code?.entry
   if (entry !== undefined && (await hasPackages(root))) {
@@ -68,6 +69,7 @@ async function bundle(root: string, entry: string): Promise<string> {
 async function readFiles(root: string): Promise<Map<string, Buffer>> {
   const files = new Map<string, Buffer>()
   const folders = ['']
+  let total = 0
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     for await (const entry of await opendir(join(root, folder))) {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`
@@ -75,7 +77,10 @@ async function readFiles(root: string): Promise<Map<string, Buffer>> {
       if (entry.isDirectory()) folders.push(path)
       else {
         if (files.size >= maxFiles) throw new RuntimeError('too_large', `it has more than ${maxFiles} files`)
-        files.set(path, await readPlain(join(root, path), maxFileBytes))
+        const bytes = await readPlain(join(root, path), maxFileBytes)
+        total += bytes.length
+        if (total > maxTotalBytes) throw new RuntimeError('too_large', `it has more than ${maxTotalBytes} bytes`)
+        files.set(path, bytes)
       }
     }
   }

@@ -4,7 +4,8 @@ import type { RiskLevel } from '#sdk/services/tools.ts'
 /** Where a tool comes from; the audit tells it. */
 export type ToolSource =
   | { kind: 'builtin' }
-  | { kind: 'plugin'; plugin: string }
+  /** `tool` is its name there, which may be another's as well. */
+  | { kind: 'plugin'; plugin: string; tool: string }
   | { kind: 'skill'; id: string; name: string; hash: string }
 
 /** Who has a tool run, whichever way in they took. */

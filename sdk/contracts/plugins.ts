@@ -94,7 +94,14 @@ export const pluginsRoutes = {
   }),
   setPluginSecret: put('/api/plugins/:name/secrets/:secret', {
     summary: 'Store a secret of a plugin, sealed',
-    body: z.object({ value: z.string().min(1).max(8_192) }),
+    /** It ends up in a header. */
+    body: z.object({
+      value: z
+        .string()
+        .min(1)
+        .max(8_192)
+        .regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'expected one line of text, as a header takes it'),
+    }),
     response: z.object({ name: z.string(), secret: z.string(), set: z.literal(true) }),
   }),
   deletePluginSecret: del('/api/plugins/:name/secrets/:secret', {
