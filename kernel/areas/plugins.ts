@@ -1,6 +1,7 @@
 import type { Context } from '#kernel/context.ts'
 import { isOnPath } from '#kernel/guests/on-path.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
+import { isCompanionOf } from '#kernel/plugins/companion-skills.ts'
 import { frameHeaders, framePage, frameScript, pageHeaders } from '#kernel/plugins/frame.ts'
 import type { Plugin } from '#kernel/plugins/plugin.ts'
 import { settingsOf } from '#kernel/plugins/plugin-tools.ts'
@@ -13,7 +14,10 @@ import type { Plugin as PluginView, pluginsRoutes } from '#sdk/contracts/plugins
 import { RuntimeError } from '#sdk/errors.ts'
 import { askedPermissions, permissionsOfTool, riskOfTool } from '#sdk/plugin-manifest.ts'
 
-type PluginsContext = Pick<Context, 'plugins' | 'config' | 'store' | 'bus' | 'judge' | 'approvals' | 'toolbox'>
+type PluginsContext = Pick<
+  Context,
+  'plugins' | 'skills' | 'config' | 'store' | 'bus' | 'judge' | 'approvals' | 'toolbox'
+>
 
 export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
   listPlugins(_, { plugins }) {
@@ -67,8 +71,10 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
     }
   },
 
-  async removePlugin({ params }, { plugins }) {
+  async removePlugin({ params }, { plugins, skills }) {
     await plugins.remove(params.name)
+    for (const { name } of [...skills.list(), ...skills.missing()])
+      if (isCompanionOf(params.name, name)) skills.forget(name)
     return { name: params.name, deleted: true }
   },
 
@@ -157,9 +163,10 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
 function findTool({ plugins, toolbox }: Pick<Context, 'plugins' | 'toolbox'>, plugin: string, name: string): Tool {
   const tool = toolbox.findOf(plugin, name)
   if (tool) return tool
-  plugins.load(plugin)
+  const { manifest } = plugins.load(plugin).source
+  const isOwn = manifest.tools.some((own) => own.name === name)
   const other = plugins.tools().find((candidate) => candidate.name === name)
-  if (other?.source.kind === 'plugin' && other.source.plugin !== plugin)
+  if (!isOwn && other?.source.kind === 'plugin')
     throw new RuntimeError('invalid', `tool '${name}' belongs to plugin '${other.source.plugin}', not '${plugin}'`)
   throw new RuntimeError('not_found', `tool '${name}' not found in plugin '${plugin}'`)
 }

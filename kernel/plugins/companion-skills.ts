@@ -30,6 +30,11 @@ function companionName(plugin: string, path: string): string {
   return `${plugin}--${digest}--${basename(path)}`
 }
 
+/** Whether a skill, by its name, is one that this plugin has brought: skills are called as their files. */
+export function isCompanionOf(plugin: string, skill: string): boolean {
+  return skill.startsWith(`${plugin}-`) && /^[0-9a-f]{12}-/.test(skill.slice(plugin.length + 1))
+}
+
 async function companionsOf(plugin: string, skillsDir: string): Promise<string[]> {
   if (!existsSync(skillsDir)) return []
   const names = await readdir(skillsDir)
