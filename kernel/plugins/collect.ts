@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { opendir, readFile } from 'node:fs/promises'
 import { extname, join, relative, sep } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { isForeignFolder, readPlain } from '#kernel/guests/plain-file.ts'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import { readPlugin } from './read-plugin.ts'
@@ -62,8 +63,17 @@ async function bundle(root: string, entry: string): Promise<string> {
     await bundled.close()
     return output[0].code
   } catch (thrown) {
-    throw new RuntimeError('invalid', `it can not be bundled: ${reasonOf(thrown).split('\n', 2).join(' ')}`)
+    throw new RuntimeError('invalid', `it can not be bundled: ${bundlingError(thrown)}`, undefined, { cause: thrown })
   }
+}
+
+/** What is wrong, and where, out of the picture that the bundler draws of it. */
+function bundlingError(thrown: unknown): string {
+  const { errors } = thrown as { errors?: readonly unknown[] }
+  const text = stripVTControlCharacters(reasonOf(errors?.[0] ?? thrown))
+  const place = /\[ (\S+:\d+:\d+) \]/.exec(text)?.[1]
+  const [sentence = ''] = text.replace(/^\[[A-Z_]+\] /, '').split('\n', 1)
+  return place === undefined ? sentence : `${sentence} (${place})`
 }
 
 async function readFiles(root: string): Promise<Map<string, Buffer>> {
