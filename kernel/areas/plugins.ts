@@ -1,6 +1,7 @@
 import type { Context } from '#kernel/context.ts'
 import { isOnPath } from '#kernel/guests/on-path.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
+import type { Reply } from '#kernel/http/reply.ts'
 import { isCompanionOf } from '#kernel/plugins/companion-skills.ts'
 import { frameHeaders, framePage, frameScript, pageHeaders } from '#kernel/plugins/frame.ts'
 import type { Plugin } from '#kernel/plugins/plugin.ts'
@@ -151,12 +152,10 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
 
   getPluginFrameScript: ({ reply }) => reply.text(frameScript, 'text/javascript; charset=utf-8'),
 
-  async getPluginFile({ params, reply }, { plugins }) {
-    const { root, manifest } = loadWeb(plugins, params.name)
-    const { bytes, type } = await readWebFile(root, manifest.web?.root ?? 'web', params.file)
-    for (const [name, value] of pageHeaders) reply.header(name, value)
-    return reply.text(bytes, type)
-  },
+  getPluginFile: ({ params, reply }, { plugins }) => sendWebFile(plugins, params.name, params.file, reply),
+
+  getPluginFileInFolder: ({ params, reply }, { plugins }) =>
+    sendWebFile(plugins, params.name, `${params.folder}/${params.file}`, reply),
 }
 
 /** Under the name by which the policy, the approvals and the audit know it. */
@@ -178,6 +177,13 @@ function askedFirst({ name, conditions }: Tool): NonNullable<Tool['conditions']>
 function inputOf(body: unknown): Record<string, unknown> {
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>
   throw new RuntimeError('invalid', "body: expected an object, the tool's input")
+}
+
+async function sendWebFile(plugins: Plugins, plugin: string, file: string, reply: Reply) {
+  const { root, manifest } = loadWeb(plugins, plugin)
+  const { bytes, type } = await readWebFile(root, manifest.web?.root ?? 'web', file)
+  for (const [name, value] of pageHeaders) reply.header(name, value)
+  return reply.text(bytes, type)
 }
 
 function loadWeb(plugins: Plugins, name: string) {

@@ -41,8 +41,8 @@ input, button { font: inherit; padding: .3rem .7rem; border: 1px solid var(--lin
 button { border-color: var(--mark); background: var(--mark); color: var(--back); cursor: pointer }
 :focus-visible { outline: 2px solid var(--mark); outline-offset: 2px }
 output { flex-basis: 100%; color: var(--bad) }
-output:empty { display: none }
-iframe { flex: 1; width: 100%; border: 0 }
+[hidden], output:empty { display: none }
+iframe { display: block; flex: 1; width: 100%; border: 0 }
 `
 
 /** The page around it visits nothing but Keel, and neither does the frame in it, wherever its guest leads it. */

@@ -126,6 +126,12 @@ export const pluginsRoutes = {
     kind: 'text',
     response: z.string().meta({ contentMediaType: 'application/octet-stream' }),
   }),
+  getPluginFileInFolder: get('/plugins/:name/web/:folder/:file', {
+    summary: "A file of a plugin's page, in a folder",
+    auth: 'public',
+    kind: 'text',
+    response: z.string().meta({ contentMediaType: 'application/octet-stream' }),
+  }),
   togglePlugin: put('/api/plugins/:name/toggle', {
     summary: 'Enable/disable plugin',
     /** Without `enabled`, the other of what it is. */
