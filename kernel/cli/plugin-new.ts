@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -10,6 +10,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import type { CliSession } from './connection.ts'
 
 const run = promisify(execFile)
+const digestLength = 12
 const sdkFolder = fileURLToPath(new URL('../../sdk', import.meta.url))
 
 /** Writes the folder of a new plugin: a tool that works, and its test. */
@@ -36,18 +37,18 @@ export async function newPlugin(session: CliSession, name: string, { js = false 
   })
 }
 
-/** The SDK as a file that npm can install, made once for each version of Keel. */
+/** The SDK as a file that npm can install, made once for each state of Keel. */
 async function packedSdk({ home, out }: CliSession): Promise<string> {
+  const { buildSdk, isSdkBuilt, sourceDigest } = await import('../../sdk/build.ts')
   const folder = join(home.root, 'sdk')
-  const archive = join(folder, `keel-sdk-${packageJson.version}.tgz`)
+  const name = `keel-sdk-${packageJson.version}`
+  const archive = join(folder, `${name}-${sourceDigest().slice(0, digestLength)}.tgz`)
   if (existsSync(archive)) return archive
   out.note('Building the SDK, once …')
-  if (!existsSync(join(sdkFolder, 'dist'))) {
-    const { buildSdk } = await import('../../sdk/build.ts')
-    buildSdk()
-  }
+  if (!isSdkBuilt()) buildSdk()
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await run('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: sdkFolder })
+  await rename(join(folder, `${name}.tgz`), archive)
   return archive
 }
 
