@@ -30,7 +30,7 @@ export interface ToolRun {
 export interface ToolAnswer {
   /** `unknown`: it had begun and nobody can say whether it took effect. */
   status: Extract<ToolOutcome['status'], 'success' | 'partial_success' | 'error' | 'unknown'>
-  /** For the model, at most `maxToolOutputBytes`. */
+  /** A model is shown at most `maxToolOutputBytes` of it. */
   output: string
   metadata?: Record<string, unknown>
 }

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { maxToolOutputBytes } from '#sdk/services/tools.ts'
 import { type Daemon, eventually, startDaemon, upstreamConfig } from '../support/daemon.ts'
 import { manifestOf, moduleOf, sayingPlugin, writePlugin } from '../support/plugin-folder.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
@@ -62,6 +63,10 @@ hosts = ["${host}"]`,
     'plugin.toml': manifestOf('fatal', { fatal: 'risk = "safe"\nidempotent = true' }),
     'plugin.js': moduleOf({ fatal: `await host.log.info('fatal is running'); await new Promise(() => {})` }),
   })
+  writePlugin(plugins, 'long', {
+    'plugin.toml': manifestOf('long', { recite: 'risk = "safe"' }),
+    'plugin.js': moduleOf({ recite: `return 'verse '.repeat(50_000)` }),
+  })
   writePlugin(plugins, 'steady', sayingPlugin('steady', 'steady', 'here'))
   upstream = await startUpstream((request) => {
     const { messages, tools } = request.body as {
@@ -70,6 +75,7 @@ hosts = ["${host}"]`,
     }
     const last = messages.at(-1)
     if (last?.role === 'tool') return { text: `It says ${last.content}` }
+    if (last?.content.includes('Recite')) return { toolCalls: [{ name: 'recite', arguments: '{}' }] }
     const offered = tools?.map((tool) => tool.function.name) ?? []
     return offered.includes('count') ? { toolCalls: [{ name: 'count', arguments: '{}' }] } : { text: 'Not offered.' }
   })
@@ -125,6 +131,15 @@ test('the agent uses a tool, and who waits for it hears how far it is', async ()
   }
   expect(content).toContain('counted')
   expect(progress).toContain('Counting 2 (50 %)')
+})
+
+test('a model is shown the beginning of a long answer, a caller of the API all of it', async () => {
+  await keel.client.agent.sendMessage({ body: { content: 'Recite' } })
+  const body = upstream.requests.at(-1)?.body as { messages: { role: string; content: string }[] } | undefined
+  const shown = body?.messages.findLast(({ role }) => role === 'tool')?.content ?? ''
+  expect(Buffer.byteLength(shown)).toBeLessThanOrEqual(maxToolOutputBytes + 200)
+  expect(shown).toContain('the full output has 300000 bytes')
+  expect((await execute('long', 'recite')).output).toHaveLength(300_000)
 })
 
 test('one that is disabled is offered to no model', async () => {
