@@ -109,17 +109,18 @@ export class Plugins {
     // What is granted in advance may have changed.
     this.#tools = undefined
     if (real !== this.#dir) {
-      await this.#watch?.close()
-      await this.#inTurn(async () => {
-        for (const name of this.#live.keys()) this.#deps.bus.publish('plugin_changed', { name, status: 'Removed' })
-        this.#dir = real
-        this.#live.clear()
-        this.#broken.clear()
-        this.#tools = undefined
-      })
+      const before = this.#watch
+      this.#dir = real
       this.#watch = watchEntries(real, {
         onChange: (entry) => this.#inTurn(() => this.#read(entry)),
         onError: (err) => this.#deps.log.warn({ err }, 'the plugins folder could not be watched'),
+      })
+      await before?.close()
+      await this.#inTurn(async () => {
+        for (const name of this.#live.keys()) this.#deps.bus.publish('plugin_changed', { name, status: 'Removed' })
+        this.#live.clear()
+        this.#broken.clear()
+        this.#tools = undefined
       })
     }
     await this.reload()

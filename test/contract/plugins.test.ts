@@ -221,10 +221,10 @@ describe('enable, disable, toggle', () => {
     expect(companions()).toEqual([expect.stringMatching(/^house--[0-9a-f]{12}--manners\.md$/)])
     expect(readFileSync(join(home, 'skills', companions()[0] ?? ''), 'utf8')).toContain('Be kind.')
     const knows = async () => (await manners())?.drift_status === 'in_sync'
-    await eventually('the skill is live', knows)
+    await eventually('the skill is live', knows, 15_000)
     await call('POST', '/api/plugins/house/disable')
     expect(companions()).toEqual([])
-    await eventually('the skill is gone', async () => !(await knows()))
+    await eventually('the skill is gone', async () => !(await knows()), 15_000)
     await call('POST', '/api/plugins/house/enable')
     expect(companions()).toHaveLength(1)
   })

@@ -2,7 +2,7 @@ import { mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Daemon, eventually, startDaemon } from '../support/daemon.ts'
+import { type Daemon, startDaemon, eventually as within } from '../support/daemon.ts'
 import { EventFollower, type FollowedEvent } from '../support/event-follower.ts'
 import { manifestOf, moduleOf, placePlugin, sayingPlugin, writePlugin } from '../support/plugin-folder.ts'
 
@@ -12,6 +12,9 @@ import { manifestOf, moduleOf, placePlugin, sayingPlugin, writePlugin } from '..
 
 const home = mkdtempSync(join(tmpdir(), 'keel-home-'))
 const plugins = join(home, 'plugins')
+/** A machine that does much else takes its time to tell of a saved file. */
+const deadlineMs = 15_000
+const eventually = (what: string, check: () => boolean | Promise<boolean>) => within(what, check, deadlineMs)
 let keel: Daemon
 let events: EventFollower
 
@@ -167,6 +170,20 @@ test('the configuration lets in and keeps out while it runs', async () => {
   await set({ allowed_permissions: ['http.fetch'] })
   await eventually('what was allowed is let in', async () => (await view('reader'))?.status === 'Active')
   await set({ strict_permissions: false, allowed_permissions: [] })
+})
+
+test('another folder has other plugins', async () => {
+  const other = join(home, 'others')
+  writePlugin(other, 'other', sayingPlugin('other', 'say', 'elsewhere'))
+  const names = async () => (await keel.client.plugins.listPlugins()).plugins.map(({ name }) => name)
+  await keel.client.config.updateConfig({ body: { plugins: { dir: other } } })
+  await eventually('they are those of the other folder', async () => (await names()).join() === 'other')
+  expect(await say('other')).toBe('elsewhere')
+  writeFileSync(join(other, 'other', 'plugin.js'), moduleOf({ say: 'return "still"' }))
+  await says('other', 'still')
+  await keel.client.config.updateConfig({ body: { plugins: { dir: plugins } } })
+  await eventually('they are as before', async () => (await names()).includes('steady'))
+  expect(await say('steady', 'steady')).toBe('here')
 })
 
 test('without its manifest, a folder is no plugin', async () => {
