@@ -185,6 +185,7 @@ export async function startKernel({
       log,
       secrets,
       settings: () => config.current().plugins,
+      skillsDir: () => config.current().skills.skills_dir,
       sandbox: supervisor.client(sandboxService),
       tools,
       endSandbox: (reason) => supervisor.endProcess('sandbox', reason),

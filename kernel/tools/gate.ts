@@ -100,7 +100,8 @@ export function readmit(
 function useOf(wanted: WantedCall): ToolUse {
   const { tool, input, caller } = wanted
   const { risk = tool.risk, ask, deny } = conditionsOf(wanted)
-  const { name, declared, paths } = tool
+  const { name, source, paths } = tool
+  const declared = source.kind === 'plugin' ? source.tool : undefined
   return { tool: { name, declared, risk, paths }, input, authority: caller.authority, ask, deny }
 }
 

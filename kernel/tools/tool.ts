@@ -4,7 +4,8 @@ import type { RiskLevel } from '#sdk/services/tools.ts'
 /** Where a tool comes from; the audit tells it. */
 export type ToolSource =
   | { kind: 'builtin' }
-  | { kind: 'plugin'; plugin: string }
+  /** `tool` is its name there, which may be another's as well. */
+  | { kind: 'plugin'; plugin: string; tool: string }
   | { kind: 'skill'; id: string; name: string; hash: string }
 
 export interface Standing {
@@ -39,7 +40,7 @@ export interface ToolRun {
 export interface ToolAnswer {
   /** `unknown`: it had begun and nobody can say whether it took effect. */
   status: Extract<ToolOutcome['status'], 'success' | 'partial_success' | 'error' | 'unknown'>
-  /** For the model, at most `maxToolOutputBytes`. */
+  /** A model is shown at most `maxToolOutputBytes` of it. */
   output: string
   metadata?: Record<string, unknown>
 }
@@ -61,8 +62,6 @@ export interface CallConditions {
 export interface Tool {
   /** As the model calls it: `[A-Za-z0-9_-]{1,64}`. */
   name: string
-  /** As its author named it, where `name` tells it apart from another author's: a rule for either name holds. */
-  declared?: string
   description: string
   /** A JSON Schema. */
   parameters: Record<string, unknown>

@@ -10,12 +10,14 @@ import { admit, auditFields, type GateDeps, readmit, type WantedCall } from '#ke
 import { cutOffText, runTool } from '#kernel/tools/run-tool.ts'
 import type { ToolCaller } from '#kernel/tools/tool.ts'
 import type { Toolbox } from '#kernel/tools/toolbox.ts'
+import { cutOutput } from '#sdk/cut-output.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { ToolCall } from '#sdk/messages.ts'
 import { redactText } from '#sdk/redact.ts'
 import type { CallContext, Params } from '#sdk/service.ts'
 import type { ToolOutcome } from '#sdk/services/agent.ts'
 import type { kernelForAgent } from '#sdk/services/kernel.ts'
+import { maxToolOutputBytes } from '#sdk/services/tools.ts'
 import { turnRequest } from './turn-request.ts'
 import type { TurnRunner } from './turn-runner.ts'
 
@@ -78,7 +80,9 @@ export async function toolStep(
   const startedAt = Date.now()
   const progress = (message: string) =>
     deps.turns.find(turn_id)?.live.announce({ type: 'tool_progress', id: rowId, tool_name: call.name, message })
-  const answer = await runTool(tool, input, { call_id: rowId, caller: place.caller, signal, progress })
+  const whole = await runTool(tool, input, { call_id: rowId, caller: place.caller, signal, progress })
+  // A guest may answer at greater length than a model is to read.
+  const answer = { ...whole, output: cutOutput(whole.output, maxToolOutputBytes) }
   const durationMs = Date.now() - startedAt
   return finish(place, answer, deps, { rowId, durationMs, signal, replayOf })
 }
