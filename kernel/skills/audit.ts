@@ -32,15 +32,17 @@ interface AuditDeps {
 /** Compares what is registered with what lies on disk now, and says what skills may count on. */
 export async function auditSkills({ store, skills, toolbox, judge }: AuditDeps): Promise<SkillAudit> {
   const rows = listSkillRows(store.read)
-  const audited = await Promise.all(rows.map(async (row) => ({ row, ...(await standingOf(row.name, skills)) })))
-  const untracked = skills
-    .broken()
-    .map(({ entry, error }) => ({ name: entry, path: join(skills.dir, entry), reason: error }))
+  const audited = await inParts(rows, async (row) => ({ row, ...(await standingOf(row.name, skills)) }))
+  const untracked = (await skills.untracked()).map(({ entry, error }) => ({
+    name: entry,
+    path: join(skills.dir, entry),
+    reason: error,
+  }))
   return {
     skills_dir: skills.dir,
     summary: {
       db_skills: rows.length,
-      disk_skills: skills.list().length + untracked.length,
+      disk_skills: audited.filter(({ drift_status }) => drift_status !== 'missing_on_disk').length + untracked.length,
       drifted_skills: audited.filter(({ drift_status }) => drift_status !== 'in_sync').length,
     },
     runtime: {
@@ -74,6 +76,8 @@ interface Standing {
 /** Whether a skill is on disk what it was when it was loaded. */
 export async function standingOf(name: string, skills: Skills): Promise<Standing> {
   const skill = skills.find(name)
+  const broken = skill ? null : (skills.missing().find(({ row }) => row.name === name)?.error ?? null)
+  if (broken !== null) return { skill, drift_status: 'invalid_metadata', drift_reason: broken, disk_hash: null }
   if (!skill || !existsSync(skill.root)) {
     const drift_reason = 'its files are not in the skills folder'
     return { skill, drift_status: 'missing_on_disk', drift_reason, disk_hash: null }
@@ -81,6 +85,10 @@ export async function standingOf(name: string, skills: Skills): Promise<Standing
   try {
     const disk = await skills.onDisk(name)
     const disk_hash = disk?.hash ?? null
+    if (skill.error !== null) {
+      const drift_reason = `the last good version is in use: ${skill.error}`
+      return { skill, drift_status: 'invalid_metadata', drift_reason, disk_hash }
+    }
     if (disk_hash === skill.hash) return { skill, drift_status: 'in_sync', drift_reason: '', disk_hash }
     const changed = changedFiles(skill, disk?.files ?? [])
     const drift_reason = `loaded ${skill.hash}, on disk ${disk_hash}: ${changed.join(', ')}`
@@ -90,6 +98,15 @@ export async function standingOf(name: string, skills: Skills): Promise<Standing
   }
 }
 
+/** A few at a time: each has a folder open while it is read. */
+async function inParts<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const done: R[] = []
+  for (let start = 0; start < items.length; start += auditedAtOnce)
+    done.push(...(await Promise.all(items.slice(start, start + auditedAtOnce).map(work))))
+  return done
+}
+
+const auditedAtOnce = 16
 const maxNamedFiles = 10
 
 function changedFiles({ files: before }: Skill, after: Skill['files']): string[] {

@@ -4,7 +4,7 @@ import { closeToolCall, openToolCall } from '#kernel/store/tool-calls.ts'
 import { newId } from '#sdk/ids.ts'
 import { redactText } from '#sdk/redact.ts'
 import type { ToolOutcome } from '#sdk/services/agent.ts'
-import { type Admission, admit, auditFields, type GateDeps, type WantedCall } from './gate.ts'
+import { type Admission, admit, auditFields, type GateDeps, versionOf, type WantedCall } from './gate.ts'
 import { runTool } from './run-tool.ts'
 import type { Tool, ToolAnswer, ToolCaller } from './tool.ts'
 
@@ -56,6 +56,7 @@ async function runOutsideTurn(
   const { tool, input, caller } = wanted
   const startedAt = Date.now()
   const fields = auditFields(wanted)
+  const version = versionOf(wanted)
   const tool_call_id = openToolCall(store.write, fields, 'running', approval_id)
   const named = { turn_id: null, session_id: caller.session_id, tool_call_id, tool: tool.name, tool_name: tool.name }
   bus.publish('tool_call_started', { ...named, input_preview: preview(fields.input) })
@@ -68,7 +69,7 @@ async function runOutsideTurn(
     return outcome.duration_ms
   }
   try {
-    const answer = await runTool(tool, input, { call_id: newId(), caller, signal })
+    const answer = await runTool(tool, input, { call_id: newId(), caller, version, signal })
     return { kind: 'done', tool_call_id, answer, duration_ms: close(answer) }
   } catch (thrown) {
     close({ status: 'unknown', output: 'The caller went away while it ran.' })

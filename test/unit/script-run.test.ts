@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -61,6 +62,7 @@ test('a script sees nothing of the environment but what every program needs', as
     'LC_ALL',
     'LC_CTYPE',
     'PATH',
+    'PYTHONPYCACHEPREFIX',
     'TERM',
     'TMPDIR',
     'TZ',
@@ -126,6 +128,25 @@ test.each([
   expect(outcome.status).toBe(status)
   expect(scriptAnswer(outcome).output).toContain(told)
   expect(Buffer.byteLength(outcome.stdout)).toBeLessThan(2_000)
+})
+
+test('compiled code beside a script, which no digest covers, is not what runs', async () => {
+  const { tools } = await startTools()
+  const root = folder({ 'run.py': 'import part\nprint(part.word)', 'part.py': 'word = "good"' })
+  // What Python would take in place of part.py: same size, same time.
+  execFileSync('python3', [
+    '-c',
+    `import os, py_compile
+path = ${JSON.stringify(join(root, 'part.py'))}
+times = os.stat(path)
+open(path, 'w').write('word = "evil"')
+os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+py_compile.compile(path)
+open(path, 'w').write('word = "good"')
+os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))`,
+  ])
+  expect(execFileSync('python3', [join(root, 'run.py')]).toString()).toBe('evil\n')
+  expect((await tools.runScript(wanted(root, 'run.py'))).stdout).toBe('good\n')
 })
 
 test('memory is what is resident, so that Node runs under a limit that a hungry script breaks', async () => {
