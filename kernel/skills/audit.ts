@@ -8,7 +8,7 @@ import type { SkillAudit } from '#sdk/contracts/skills.ts'
 import { reasonOf } from '#sdk/errors.ts'
 import type { Authority } from '#sdk/services/agent.ts'
 import type { Skills } from './registry.ts'
-import { isTrusted, type Skill } from './skill.ts'
+import { isTrusted, type Skill, type SkillSource } from './skill.ts'
 
 /** The tools that skills most often call for. */
 const probedTools = [
@@ -90,7 +90,7 @@ export async function standingOf(name: string, skills: Skills): Promise<Standing
       return { skill, drift_status: 'invalid_metadata', drift_reason, disk_hash }
     }
     if (disk_hash === skill.hash) return { skill, drift_status: 'in_sync', drift_reason: '', disk_hash }
-    const changed = changedFiles(skill, disk?.files ?? [])
+    const changed = disk ? changedFiles(skill, disk) : []
     const drift_reason = `loaded ${skill.hash}, on disk ${disk_hash}: ${changed.join(', ')}`
     return { skill, drift_status: 'drifted', drift_reason, disk_hash }
   } catch (thrown) {
@@ -109,14 +109,15 @@ async function inParts<T, R>(items: readonly T[], work: (item: T) => Promise<R>)
 const auditedAtOnce = 16
 const maxNamedFiles = 10
 
-function changedFiles({ files: before }: Skill, after: Skill['files']): string[] {
+function changedFiles({ files: before, uncovered }: Skill, { files: after, uncovered: left }: SkillSource): string[] {
   const known = new Map(before.map(({ path, sha256 }) => [path, sha256]))
   const changes = after.flatMap(({ path, sha256 }) =>
     known.has(path) ? (known.get(path) === sha256 ? [] : [`${path} changed`]) : [`${path} added`],
   )
   const there = new Set(after.map(({ path }) => path))
   const removed = before.filter(({ path }) => !there.has(path)).map(({ path }) => `${path} removed`)
-  const all = [...changes, ...removed]
+  const beside = left.filter((path) => !uncovered.includes(path)).map((path) => `${path} added, which is not read`)
+  const all = [...changes, ...removed, ...beside]
   return all.length > maxNamedFiles ? [...all.slice(0, maxNamedFiles), `${all.length - maxNamedFiles} more`] : all
 }
 

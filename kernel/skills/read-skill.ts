@@ -55,7 +55,17 @@ async function readFolder(root: string): Promise<SkillSource> {
   if (script_path !== null && !files.some(({ path }) => path === script_path)) throw noScript(script_path)
   const source_path = join(root, source)
   findings.push(...skill.findings)
-  return { ...skill, script_path, findings, root, base: root, source_path, files, uncovered, hash: digestOf(files) }
+  return {
+    ...skill,
+    script_path,
+    findings,
+    root,
+    base: root,
+    source_path,
+    files,
+    uncovered,
+    hash: digestOf(files, uncovered),
+  }
 }
 
 /** A file of its own, with the script that it names beside it. */
@@ -75,7 +85,7 @@ async function readSingleFile(path: string, stats: Stats): Promise<SkillSource> 
     if (!found || unusualKind(found)) throw noScript(script_path)
     files.push({ path: script_path, bytes: found.size, sha256: await digestOfFile(script, found) })
   }
-  const hash = files.length === 1 ? sha256 : digestOf(files)
+  const hash = files.length === 1 ? sha256 : digestOf(files, [])
   return { ...skill, script_path, root: path, base, source_path: path, files, uncovered: [], hash }
 }
 
@@ -110,10 +120,11 @@ function textOf(text: string, file: string, expectedName: string): SkillText {
   return fromFields(fields, { body, expectedName: slug(String(fields.name)) || expectedName, kind, findings: [] })
 }
 
-/** Of its files' names and contents, whatever the order in which the system lists them. */
-function digestOf(files: readonly SkillFile[]): string {
+/** Of its files' names and contents, and of the mere names of what is left out, in order. */
+function digestOf(files: readonly SkillFile[], uncovered: readonly string[]): string {
   const hash = createHash('sha256')
   for (const { path, sha256 } of files) hash.update(`${path}\0${sha256}\n`)
+  for (const path of uncovered) hash.update(`${path}\0left out\n`)
   return hash.digest('hex')
 }
 
@@ -155,7 +166,7 @@ async function listFiles(root: string): Promise<Pick<SkillSource, 'files' | 'fin
     }
   }
   files.sort((left, right) => (left.path < right.path ? -1 : 1))
-  return { files, findings, uncovered }
+  return { files, findings, uncovered: uncovered.sort() }
 }
 
 async function digestOfFile(path: string, stats: Stats): Promise<string> {
