@@ -7,7 +7,7 @@ import { readSkill } from '#kernel/skills/read-skill.ts'
 import { openSkills, skillText, writeFiles } from '../support/skills-scene.ts'
 import { temporaryFolder } from '../support/temp-store.ts'
 
-const toolbox = { list: () => [], find: () => undefined } as never
+const toolbox = { list: () => [], find: () => undefined }
 
 async function standing({ skills, store }: Awaited<ReturnType<typeof openSkills>>, name: string) {
   const audit = await auditSkills({ store, skills, toolbox, judge: () => expect.unreachable() })

@@ -26,10 +26,12 @@ interface Kept {
 /** The catalogs that the configuration names, as one. */
 export class Catalogs {
   readonly #settings: () => RegistrySettings
+  readonly #now: () => number
   readonly #kept = new Map<string, Kept>()
 
-  constructor(settings: () => RegistrySettings) {
+  constructor(settings: () => RegistrySettings, now = Date.now) {
     this.#settings = settings
+    this.#now = now
   }
 
   /** Everything on offer, the highest priority first where names are shared; with what could not be read, in words. */
@@ -57,8 +59,8 @@ export class Catalogs {
     // What other keys have vouched for, or none, is not what these do.
     const place = JSON.stringify([url, ...keys])
     const kept = this.#kept.get(place)
-    if (kept && kept.until > Date.now()) return kept.catalog
-    const until = Date.now() + freshMs
+    if (kept && kept.until > this.#now()) return kept.catalog
+    const until = this.#now() + freshMs
     try {
       const read = await source.manifest(kept?.version)
       if (!read && kept) {
