@@ -22,6 +22,8 @@ const scriptRisk = 'Caution'
 interface SkillToolDeps {
   skills: Skills
   tools: Client<typeof toolsService>
+  /** Where scripts leave what they make. */
+  workspace: () => string
 }
 
 /** What the model can do with skills: read one, and run what it brings along. */
@@ -83,7 +85,7 @@ const runInput = z.object({
   input: z.string().max(65_536).optional().describe('Given to the script on its standard input.'),
 })
 
-function runScriptTool({ skills, tools }: SkillToolDeps): Tool {
+function runScriptTool({ skills, tools, workspace }: SkillToolDeps): Tool {
   return {
     name: 'run_script',
     description: 'Runs a script of a skill and returns what it prints.',
@@ -111,7 +113,8 @@ function runScriptTool({ skills, tools }: SkillToolDeps): Tool {
           output: `SCRIPT_PATH_INVALID: the skill ${skill.name} has changed since it was loaded.`,
         }
       try {
-        const wanted = { root: skill.base, script, sha256, args, stdin, env: {}, timeout_ms: null, network: true }
+        const env = { KEEL_SKILLS_DIR: skills.dir, KEEL_WORKSPACE: workspace() }
+        const wanted = { root: skill.base, script, sha256, args, stdin, env, timeout_ms: null, network: true }
         const onChunk = ({ line }: { line: string }) => progress?.(line)
         return cutAnswer(scriptAnswer(await tools.runScript(wanted, { signal, onChunk })))
       } catch (thrown) {

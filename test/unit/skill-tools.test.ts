@@ -13,10 +13,11 @@ const input = { path: 'ferry/scripts/times.sh' }
 
 async function open(more = '', files: Record<string, string> = {}) {
   const scene = await openSkills({ 'ferry/SKILL.md': skillText('ferry', { more }), ...script, ...files })
-  const { tools } = await startTools()
-  const [load, run] = skillToolsOf({ skills: scene.skills, tools })() as [Tool, Tool]
+  const { tools, settings } = await startTools()
+  const { workspace } = settings
+  const [load, run] = skillToolsOf({ skills: scene.skills, tools, workspace: () => workspace })() as [Tool, Tool]
   const { hash = '' } = scene.skills.find('ferry') ?? {}
-  return { ...scene, load, run, hash }
+  return { ...scene, load, run, hash, workspace }
 }
 
 function caller(authority: Authority): ToolCaller {
@@ -97,6 +98,14 @@ test('what runs is what was judged', async () => {
   expect(await runIt(scene, scene.skills.find('ferry')?.hash ?? '')).toEqual({ status: 'success', output: 'swapped' })
   scene.skills.setEnabled('ferry', false)
   expect(await runIt(scene, scene.hash)).toEqual({ status: 'error', output: "the skill 'ferry' is disabled" })
+})
+
+test('a script is told where the skills and the workspace are, and nothing else of Keel', async () => {
+  const scene = await open('', { 'ferry/scripts/times.sh': 'env | grep KEEL | sort' })
+  expect(await runIt(scene, scene.hash)).toEqual({
+    status: 'success',
+    output: `KEEL_SKILLS_DIR=${scene.dir}\nKEEL_WORKSPACE=${scene.workspace}`,
+  })
 })
 
 test('a script beside its structured skill is found by its place and by its skill', async () => {
