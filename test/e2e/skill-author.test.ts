@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { readSkill } from '#kernel/skills/read-skill.ts'
 import { type Daemon, eventually, startDaemon, upstreamConfig } from '../support/daemon.ts'
 import { runKeel } from '../support/run-keel.ts'
 import { skillText, writeFiles } from '../support/skills-scene.ts'
@@ -34,7 +35,7 @@ afterAll(async () => {
 })
 
 async function command(...args: string[]) {
-  const { code, output } = await runKeel(['skill', ...args], { home: keel.home, env: { NO_COLOR: '1' } })
+  const { code, output } = await runKeel(['skill', ...args], { home: keel.home, cwd: folder, env: { NO_COLOR: '1' } })
   return { code, output }
 }
 
@@ -42,8 +43,16 @@ const skill = () => keel.client.skills.getSkill({ params: { id: 'tax-dates' } })
 
 test('an author comes from a new folder to a script that the agent runs', async () => {
   const source = join(folder, 'tax-dates')
-  const made = await runKeel(['skill', 'new', source], { home: keel.home })
-  expect(made).toMatchObject({ code: 1, output: expect.stringContaining('lower-case letters') })
+  expect(await command('new', '../tax-dates')).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('lower-case letters'),
+  })
+  expect(await command('new', 'tax-dates')).toMatchObject({ code: 0 })
+  expect((await readSkill(source)).findings).toEqual([])
+  expect(await command('new', 'tax-dates')).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('has a SKILL.md already'),
+  })
   writeFiles(source, {
     'SKILL.md': skillText('tax-dates', { more: 'triggers:\n  keywords: [vat]\n', body: 'Run scripts/next.sh.' }),
     'scripts/next.sh': '#!/bin/sh\necho "due $1 on the tenth"\n',
