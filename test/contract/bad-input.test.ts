@@ -199,6 +199,8 @@ const examples: Record<string, Record<string, unknown>> = {
   'agent.sendMessage': { content: 'hello' },
   'agent.streamMessage': { content: 'hello' },
   'feedback.createTurnFeedback': { grade: 3 },
+  'skills.installCatalogSkills': { skills: ['nobody'] },
+  'skills.activateCatalogSkills': { skills: [] },
   'feedback.updateTurnFeedback': { grade: 3 },
   'compat.createChatCompletion': { model: 'keel/offline', messages: [{ role: 'user', content: 'hello' }] },
   'compat.createResponse': { model: 'keel/offline', input: 'hello' },
