@@ -227,6 +227,22 @@ test('a new version keeps what was decided but for trust; what it replaces is in
   expect(readFileSync(join(to.dir, '.trash', old, 'SKILL.md'), 'utf8')).toContain('one')
 })
 
+test('a new version that is broken is taken back, and the old one goes on as it was', async () => {
+  const catalog = await serve()
+  offer(catalog, { notes: notes('one') })
+  const to = await scene({ registry_url: catalog.url })
+  await to.install(['notes'], true)
+  offer(catalog, { notes: [{ name: 'SKILL.md', content: '---\nname: notes\ndescription: a: b\n---\ntwo' }] })
+  const client = await to.forgetful()
+  await expect(client.installCatalogSkills({ body: { skills: ['notes'], activate: false } })).rejects.toMatchObject({
+    kind: 'invalid',
+    message: expect.stringContaining('notes.zip is not installed: '),
+  })
+  expect(to.skills.find('notes')).toMatchObject({ body: 'one', enabled: true, error: null })
+  expect(await to.skills.reload()).toMatchObject({ unchanged: 1, rejected: 0 })
+  expect(to.entries()).toEqual(['.staging', 'notes'])
+})
+
 test('what takes the place of an operator’s own skill, wherever that lay, is off', async () => {
   const catalog = await serve()
   offer(catalog, { notes: notes('theirs') })

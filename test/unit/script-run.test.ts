@@ -160,6 +160,17 @@ test('memory is what is resident, so that Node runs under a limit that a hungry 
   expect((await tools.runScript(wanted(root, 'hungry.py'))).status).toBe('memory_limit')
 })
 
+test('a run that is out of time takes along what it has started, also what does not listen', async () => {
+  const { tools, settings } = await startTools({ scripts: { ...scriptSettings, confined: false, timeout_ms: 700 } })
+  const root = folder({
+    'deaf.sh': 'trap "" TERM; (trap "" TERM; sleep 60) & echo $! > "$1"; while :; do sleep 1; done',
+  })
+  const note = join(settings.workspace, 'pid')
+  expect((await tools.runScript(wanted(root, 'deaf.sh', { args: [note] }))).status).toBe('timeout')
+  expect(pidIn(note)).toBeGreaterThan(0)
+  await eventually('its child is gone', () => !isAlive(pidIn(note)))
+})
+
 test('a caller that cancels ends the script and its children', async () => {
   const { tools, settings } = await startTools({ scripts: { ...scriptSettings, confined: false } })
   const root = folder({ 'long.sh': 'sleep 60 & echo $! > "$1"; wait' })
