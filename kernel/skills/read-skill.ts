@@ -24,6 +24,7 @@ const maxDepth = 12
 const maxFindings = 50
 const maxTotalBytes = 256 * 1024 * 1024
 const hashChunkBytes = 256 * 1024
+const readAtOnce = 16
 
 /** Digests of files by what the system tells of them, so that a skill of thousands of files is read once. */
 const known = new Map<string, { mark: string; sha256: string }>()
@@ -129,7 +130,7 @@ function digestOf(files: readonly SkillFile[], uncovered: readonly string[]): st
 }
 
 async function listFiles(root: string): Promise<Pick<SkillSource, 'files' | 'findings' | 'uncovered'>> {
-  const files: SkillFile[] = []
+  const found: { path: string; stats: Stats }[] = []
   const findings: Finding[] = []
   const uncovered: string[] = []
   const folders = [{ path: '', depth: 0 }]
@@ -159,13 +160,20 @@ async function listFiles(root: string): Promise<Pick<SkillSource, 'files' | 'fin
         continue
       }
       bytes += stats.size
-      if (files.length >= maxFiles) throw new RuntimeError('invalid', `it has more than ${maxFiles} files`)
+      if (found.length >= maxFiles) throw new RuntimeError('invalid', `it has more than ${maxFiles} files`)
       if (bytes > maxTotalBytes)
         throw new RuntimeError('invalid', `its files are larger than ${maxTotalBytes} bytes together`)
-      files.push({ path, bytes: stats.size, sha256: await digestOfFile(join(root, path), stats) })
+      found.push({ path, stats })
     }
   }
-  files.sort((left, right) => (left.path < right.path ? -1 : 1))
+  found.sort((left, right) => (left.path < right.path ? -1 : 1))
+  const files: SkillFile[] = []
+  for (let start = 0; start < found.length; start += readAtOnce) {
+    const part = found.slice(start, start + readAtOnce).map(async ({ path, stats }) => {
+      return { path, bytes: stats.size, sha256: await digestOfFile(join(root, path), stats) }
+    })
+    files.push(...(await Promise.all(part)))
+  }
   return { files, findings, uncovered: uncovered.sort() }
 }
 
@@ -174,9 +182,12 @@ async function digestOfFile(path: string, stats: Stats): Promise<string> {
   const cached = known.get(path)
   if (cached?.mark === mark) return cached.sha256
   const hash = createHash('sha256')
-  await using handle = await openPlain(path)
-  for await (const chunk of handle.createReadStream({ autoClose: false, highWaterMark: hashChunkBytes }))
-    hash.update(chunk)
+  if (stats.size <= hashChunkBytes) hash.update(await readPlain(path, hashChunkBytes))
+  else {
+    await using handle = await openPlain(path)
+    for await (const chunk of handle.createReadStream({ autoClose: false, highWaterMark: hashChunkBytes }))
+      hash.update(chunk)
+  }
   const sha256 = hash.digest('hex')
   if (known.size >= maxKnown) known.clear()
   if (Date.now() - stats.ctimeMs > youngMs) known.set(path, { mark, sha256 })

@@ -94,7 +94,7 @@ test('five thousand files are read once and then known; a dependency folder is l
   expect(big?.uncovered).toEqual(['node_modules'])
   expect(big?.findings.map(({ code }) => code)).toEqual(['foreign_folder'])
   expect(await skills.reload()).toMatchObject({ scanned: 1, unchanged: 1 })
-})
+}, 60_000)
 
 test('more than a skill may have is refused with the bound', async () => {
   const dir = temporaryFolder()
