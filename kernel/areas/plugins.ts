@@ -74,7 +74,7 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
 
   async removePlugin({ params }, { plugins, skills }) {
     await plugins.remove(params.name)
-    for (const { name } of [...skills.list(), ...skills.missing()])
+    for (const name of [...skills.list().map((skill) => skill.name), ...skills.missing().map(({ row }) => row.name)])
       if (isCompanionOf(params.name, name)) skills.forget(name)
     return { name: params.name, deleted: true }
   },

@@ -32,6 +32,8 @@ export interface ToolRun {
   /** Names this call, so that the same one is known again. */
   call_id: string
   caller: ToolCaller
+  /** As it was judged, and no other may run: the tool's own, or what its conditions said then. */
+  version: string
   signal: AbortSignal
   /** Tells a person how far the work is. */
   progress?: (message: string) => void
