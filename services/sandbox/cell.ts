@@ -163,7 +163,8 @@ export class Cell {
 
   async #load(): Promise<Prepared> {
     const context = await this.#isolate.createContext()
-    const enter: ivm.Reference<GuestEnter> = await context.eval(`${runtimeGlobal}.begin()`, { reference: true })
+    // Keel's own code in a context that has no other: so short that another thread would take longer to be woken.
+    const enter: ivm.Reference<GuestEnter> = context.evalSync(`${runtimeGlobal}.begin()`, { reference: true })
     const { main, release } = await this.#program.link(this.#isolate, context)
     await main.evaluate({ timeout: loadCpuMs })
     return {
@@ -183,6 +184,7 @@ export class Visit {
   readonly #cell: Cell
   readonly #prepared: Prepared
   readonly #send: ivm.Callback
+  readonly #ear: { hears?: GuestSend }
   #cpuLeftNs: bigint
   #over = false
 
@@ -190,12 +192,10 @@ export class Visit {
     this.#cell = cell
     this.#prepared = prepared
     this.#cpuLeftNs = BigInt(cpuMs) * 1_000_000n
-    this.#send = new ivm.Callback(
-      (...message: Parameters<GuestSend>) => {
-        if (!this.#over) onMessage(...message)
-      },
-      { ignored: true },
-    )
+    // The guest's heap keeps the callback long after the call: it may not keep the call with it.
+    const ear: { hears?: GuestSend } = { hears: onMessage }
+    this.#ear = ear
+    this.#send = new ivm.Callback((...message: Parameters<GuestSend>) => ear.hears?.(...message), { ignored: true })
   }
 
   begin(kind: 'start' | 'describe', text: string): Promise<void> {
@@ -209,6 +209,7 @@ export class Visit {
   /** Lets go of the context; nothing of it is heard any more. */
   leave(): void {
     this.#over = true
+    delete this.#ear.hears
     if (!this.#cell.ended) this.#prepared.release()
   }
 
