@@ -34,8 +34,8 @@ import { SandboxCalls } from './sandbox-calls.ts'
 const maxPlugins = 200
 /** How often the code of one is asked for its tools. */
 const maxAsks = 3
-/** Versions that the sandbox may still ask for: those that calls under way have begun with. */
-const maxVersions = 400
+/** Versions that were replaced, of which the sandbox may still ask: calls under way have begun with them. */
+const maxReplaced = 16
 
 export interface PluginSettings {
   dir: string
@@ -227,7 +227,8 @@ export class Plugins {
 
   /** For the sandbox: the code of a version. */
   loadModules({ plugin, digest }: GuestPlugin): GuestModules {
-    const modules = this.#versions.get(digest)
+    const live = this.#live.get(plugin)?.source
+    const modules = live?.digest === digest ? live.code : this.#versions.get(digest)
     if (!modules) throw new RuntimeError('not_found', `plugin '${plugin}' has no version ${digest}`)
     return modules
   }
@@ -330,7 +331,7 @@ export class Plugins {
   #keepVersion(digest: string, code: GuestModules): void {
     this.#versions.delete(digest)
     this.#versions.set(digest, code)
-    const [oldest] = this.#versions.size > maxVersions ? this.#versions.keys() : []
+    const [oldest] = this.#versions.size > maxReplaced ? this.#versions.keys() : []
     if (oldest !== undefined) this.#versions.delete(oldest)
   }
 
