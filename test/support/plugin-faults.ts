@@ -11,7 +11,7 @@ export const canary = { name: 'HOUSE_SECRET_KEY', value: 'canary-5e1f0c7a' }
 export const answerWhenWell = 'well'
 
 /** A tool ends what runs for longer; shorter than the fault that spins. */
-const timeoutSeconds = 1
+const timeoutSeconds = 0.5
 
 const afterwards = `await new Promise((go) => setTimeout(go, 100)); return 'unharmed'`
 

@@ -17,6 +17,9 @@ export interface PluginHost {
 export const neighbour = 'good-neighbour'
 /** The host is watched for so many questions more: some harm comes late. */
 const questionsAfter = 25
+const healthWithinMs = 1_000
+/** Room for a new process where the old one has to go. */
+const neighbourWithinMs = 2_000
 
 export interface Suffered {
   /** What the call that did harm was answered with; undefined when it was not. */
@@ -30,8 +33,8 @@ export interface Suffered {
 
 /** One fault while its host is asked for its health, and another plugin for its work. */
 export async function suffer(host: PluginHost, plugin: string, backWithinMs: number): Promise<Suffered> {
-  const health = startPoller((signal) => host.health(signal))
-  const beside = startPoller((signal) => callWell(host, neighbour, signal))
+  const health = startPoller((signal) => host.health(signal), healthWithinMs)
+  const beside = startPoller((signal) => callWell(host, neighbour, signal), neighbourWithinMs)
   const harmedAt = performance.now()
   const told = await host.call(plugin, { harm: true }, AbortSignal.timeout(backWithinMs)).catch(() => undefined)
   const isBack = await eventually('the plugin works', () => isWell(host, plugin), backWithinMs).then(

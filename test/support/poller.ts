@@ -1,7 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** An answer that takes longer is none. */
-const deadlineMs = 1_000
 const everyMs = 20
 
 export interface Polled {
@@ -18,8 +16,11 @@ export interface Poller {
   stop(): Promise<Polled>
 }
 
-/** Asks every 20 ms, whether the last question was answered or not. `ask` throws where the answer is not the right one. */
-export function startPoller(ask: (signal: AbortSignal) => Promise<void>): Poller {
+/**
+ * Asks every 20 ms, whether the last question was answered or not. `ask` throws where the answer is not the right one; one
+ * that takes longer than the deadline is none.
+ */
+export function startPoller(ask: (signal: AbortSignal) => Promise<void>, deadlineMs: number): Poller {
   const polled: Polled = { asked: 0, failures: [], longestMs: 0 }
   const underWay = new Set<Promise<void>>()
 
