@@ -10,6 +10,8 @@ const loadCpuMs = 1_000
 const loadWallMs = 2_000
 /** After its isolate was disposed, whatever a guest did must end within this time; what does not can not be ended. */
 const disposalMs = 150
+/** The same where nobody waits for it: a machine that is busy may take its time. */
+const idleDisposalMs = 5_000
 /** A guest that goes on working after its answer is ended after this time. */
 const settleMs = 20
 
@@ -123,11 +125,11 @@ export class Cell {
   }
 
   /** Ends whatever the guest does; who waits for it learns of it once it is at rest, or can not be brought to rest. */
-  end(why: GuestEnded): void {
+  end(why: GuestEnded, withinMs = disposalMs): void {
     if (this.ended) return
     this.#ended = why
     this.#isolate.dispose()
-    void within(this.#busy, disposalMs).then((atRest) => {
+    void within(this.#busy, withinMs).then((atRest) => {
       if (atRest) this.onEnd?.(why)
       else this.#giveUp(why, 'it can not be ended')
     })
@@ -135,7 +137,7 @@ export class Cell {
 
   /** Lets go of a cell that has no call. */
   close(): void {
-    this.end(new GuestEnded('timeout', 'It is not needed any more'))
+    this.end(new GuestEnded('timeout', 'It is not needed any more'), idleDisposalMs)
   }
 
   #giveUp(why: GuestEnded, message: string): void {
