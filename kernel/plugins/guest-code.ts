@@ -5,10 +5,10 @@ import type { PluginSource } from './read-plugin.ts'
 
 /** How often the code of one is asked for its tools. */
 const maxAsks = 3
-/** Versions that the sandbox may still ask for: those that calls under way have begun with. */
-const maxVersions = 400
+/** Versions beside the live ones of which the sandbox may still ask: calls under way have begun with them. */
+const maxReplaced = 16
 
-/** The code of plugins, in the versions that may be running. */
+/** The code of plugins, in versions that are not live yet, or not any more. */
 export class GuestCode {
   readonly #sandbox: Client<typeof sandboxService>
   readonly #versions = new Map<string, GuestModules>()
@@ -58,7 +58,7 @@ export class GuestCode {
   #keep(digest: string, code: GuestModules): void {
     this.#versions.delete(digest)
     this.#versions.set(digest, code)
-    const [oldest] = this.#versions.size > maxVersions ? this.#versions.keys() : []
+    const [oldest] = this.#versions.size > maxReplaced ? this.#versions.keys() : []
     if (oldest !== undefined) this.#versions.delete(oldest)
   }
 }

@@ -27,7 +27,7 @@ import {
   settingIssue,
 } from '#sdk/plugin-manifest.ts'
 import type { Client } from '#sdk/service.ts'
-import type { sandboxService } from '#sdk/services/sandbox.ts'
+import type { GuestModules, GuestPlugin, sandboxService } from '#sdk/services/sandbox.ts'
 import type { toolsService } from '#sdk/services/tools.ts'
 import { placeCompanions } from './companion-skills.ts'
 import { type Grants, grantsAskedBy, grantsLacking, grantsOf } from './grants.ts'
@@ -45,6 +45,7 @@ import { SandboxCalls } from './sandbox-calls.ts'
 const maxPlugins = 200
 /** Of its folder. */
 const maxEntries = 1_000
+
 export interface PluginSettings {
   dir: string
   allow: readonly string[]
@@ -251,7 +252,10 @@ export class Plugins {
   }
 
   /** For the sandbox: the code of a version. */
-  readonly loadModules: GuestCode['load'] = (version) => this.#code.load(version)
+  loadModules(version: GuestPlugin): GuestModules {
+    const live = this.#live.get(version.plugin)?.source
+    return live?.code && live.digest === version.digest ? live.code : this.#code.load(version)
+  }
 
   /** For the sandbox: what a guest asks for. */
   readonly performHostCall: HostCalls['perform'] = (call) => this.#hosts.perform(call)
