@@ -112,6 +112,7 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
   },
 
   async executePluginTool({ params, body, signal, reply }, context) {
+    const input = inputOf(body)
     const { config } = context
     const { security, approvals, plugins: settings } = config.current()
     const found = findTool(context, params.name, params.tool)
@@ -129,7 +130,7 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
       channel: 'api',
       authority: apiGrant(security).level,
     }
-    const result = await callTool({ tool, input: inputOf(body), caller }, signal, context)
+    const result = await callTool({ tool, input, caller }, signal, context)
     if (result.kind === 'denied') throw new RuntimeError('forbidden', result.reason)
     if (result.kind === 'awaiting_approval') {
       reply.status(202)
