@@ -47,6 +47,7 @@ import { skillsForTurn } from './skills/skills-for-turn.ts'
 import { deleteSealed, findSealed, listSealedNames, saveSealed } from './store/secrets.ts'
 import { openStore, type Store } from './store/store.ts'
 import { faultText } from './store/store-fault.ts'
+import { closeCutOffCalls } from './store/tool-calls.ts'
 import { startSupervisor } from './supervisor/supervisor.ts'
 import { builtinToolsOf } from './tools/builtin-tools.ts'
 import { toolSettingsOf } from './tools/settings.ts'
@@ -300,6 +301,7 @@ export async function startKernel({
       }
     })
 
+    closeCutOffCalls(store.write)
     const { bind, port } = config.current().server
     const address = { host: bind === 'localhost' ? '127.0.0.1' : bind, port }
     const { url } = await server.listen(listener ? { handle: listener } : address)

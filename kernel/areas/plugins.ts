@@ -112,25 +112,21 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
   },
 
   async executePluginTool({ params, body, signal, reply }, context) {
-    const input = inputOf(body)
     const { config } = context
     const { security, approvals, plugins: settings } = config.current()
-    const found = findTool(context, params.name, params.tool)
-    const needsApproval = found.risk === 'Dangerous' && !settings.api_dangerous
-    if (needsApproval && !approvals.enabled)
-      throw new RuntimeError(
-        'forbidden',
-        `tool '${params.tool}' is Dangerous-level: it runs over the API with an approval (approvals.enabled), or where plugins.api_dangerous is true`,
-      )
-    const tool = needsApproval ? { ...found, conditions: askedFirst(found) } : found
+    const tool = findTool(context, params.name, params.tool)
+    const { source: api, level: authority } = apiGrant(security)
     const caller = {
       turn_id: null,
       session_id: null,
       agent_id: null,
       channel: 'api',
-      authority: apiGrant(security).level,
+      authority,
+      standing: { sources: [api], ceiling: null, threat_score: 0 },
     }
-    const result = await callTool({ tool, input, caller }, signal, context)
+    const isFree = tool.risk !== 'Dangerous' || settings.api_dangerous
+    const judged = isFree ? tool : { ...tool, conditions: dangerConditions(tool, approvals.enabled) }
+    const result = await callTool({ tool: judged, input: body, caller }, signal, context)
     if (result.kind === 'denied') throw new RuntimeError('forbidden', result.reason)
     if (result.kind === 'awaiting_approval') {
       reply.status(202)
@@ -171,13 +167,14 @@ function findTool({ plugins, toolbox }: Pick<Context, 'plugins' | 'toolbox'>, pl
   throw new RuntimeError('not_found', `tool '${name}' not found in plugin '${plugin}'`)
 }
 
-function askedFirst({ name, conditions }: Tool): NonNullable<Tool['conditions']> {
-  return (input, caller) => ({ ask: `tool '${name}' is Dangerous-level`, ...conditions?.(input, caller) })
-}
-
-function inputOf(body: unknown): Record<string, unknown> {
-  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>
-  throw new RuntimeError('invalid', "body: expected an object, the tool's input")
+/** A person is asked whatever `gate_risk` says; where nobody can be, it is denied at the gate, so that it is on record. */
+function dangerConditions(
+  { name, declared = name, conditions }: Tool,
+  canAsk: boolean,
+): NonNullable<Tool['conditions']> {
+  const what = `tool '${declared}' is Dangerous-level`
+  const deny = `${what}: it runs over the API with an approval (approvals.enabled), or where plugins.api_dangerous is true`
+  return (input, caller) => ({ ...(canAsk ? { ask: what } : { deny }), ...conditions?.(input, caller) })
 }
 
 async function sendWebFile(plugins: Plugins, plugin: string, file: string, reply: Reply) {

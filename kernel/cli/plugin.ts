@@ -1,3 +1,4 @@
+import { jsonObject } from '#sdk/contracts/values.ts'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import type { PluginSetting } from '#sdk/plugin-manifest.ts'
 import type { CliSession } from './connection.ts'
@@ -115,15 +116,22 @@ export async function runPluginTool(
   tool: string,
   json = '{}',
 ): Promise<void> {
-  let body: unknown
-  try {
-    body = JSON.parse(json)
-  } catch (thrown) {
-    throw new RuntimeError('invalid', `the input is not JSON: ${reasonOf(thrown)}`)
-  }
+  const body = toolInput(json)
   out.value(await client.plugins.executePluginTool({ params: { name, tool }, body }), (answer) => {
     if ('request_id' in answer) return out.line(`It waits for an approval: keel approvals approve ${answer.request_id}`)
     out.line(answer.result.output)
     if (!answer.result.success) throw new RuntimeError('unprocessable', `${tool} failed`)
   })
+}
+
+function toolInput(json: string): Record<string, unknown> {
+  let input: unknown
+  try {
+    input = JSON.parse(json)
+  } catch (thrown) {
+    throw new RuntimeError('invalid', `the input is not JSON: ${reasonOf(thrown)}`)
+  }
+  const { success, data } = jsonObject.safeParse(input)
+  if (!success) throw new RuntimeError('invalid', 'the input is not a JSON object')
+  return data
 }

@@ -12,6 +12,7 @@ import { costIndexesMigration } from './migrations/0060-cost-indexes.ts'
 import { approvalsMigration } from './migrations/0070-approvals.ts'
 import { skillsMigration } from './migrations/0080-skills.ts'
 import { pluginsMigration } from './migrations/0090-plugins.ts'
+import { approvalGrantsMigration } from './migrations/0100-approval-grants.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [
@@ -24,6 +25,7 @@ export const migrations: readonly Migration[] = [
   approvalsMigration,
   skillsMigration,
   pluginsMigration,
+  approvalGrantsMigration,
 ]
 
 /**

@@ -4,9 +4,16 @@ import type { RiskLevel } from '#sdk/services/tools.ts'
 /** Where a tool comes from; the audit tells it. */
 export type ToolSource =
   | { kind: 'builtin' }
-  /** `tool` is its name there, which may be another's as well. */
-  | { kind: 'plugin'; plugin: string; tool: string }
+  | { kind: 'plugin'; plugin: string }
   | { kind: 'skill'; id: string; name: string; hash: string }
+
+export interface Standing {
+  /** What vouched for the caller. */
+  sources: string[]
+  /** The lowest ceiling that applied. */
+  ceiling: Authority | null
+  threat_score: number
+}
 
 /** Who has a tool run, whichever way in they took. */
 export interface ToolCaller {
@@ -16,6 +23,8 @@ export interface ToolCaller {
   agent_id: string | null
   channel: string
   authority: Authority
+  /** Why the caller has this authority; for the record alone. */
+  standing?: Standing | undefined
 }
 
 export interface ToolRun {
@@ -52,6 +61,8 @@ export interface CallConditions {
 export interface Tool {
   /** As the model calls it: `[A-Za-z0-9_-]{1,64}`. */
   name: string
+  /** As its author named it, where `name` tells it apart from another author's: a rule for either name holds. */
+  declared?: string
   description: string
   /** A JSON Schema. */
   parameters: Record<string, unknown>

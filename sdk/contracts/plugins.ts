@@ -149,7 +149,7 @@ export const pluginsRoutes = {
   executePluginTool: post('/api/plugins/:name/execute/:tool', {
     summary: 'Execute a plugin tool',
     /** The tool's input. */
-    body: z.unknown().default({}),
+    body: jsonObject.default({}),
     response: z.union([
       z.object({
         plugin: z.string(),

@@ -45,11 +45,12 @@ test('the API describes itself', async () => {
 describe('services', () => {
   test('are listed with what an operator asks for', async () => {
     const { services, count } = await keel.client.services.listServices()
-    expect(count).toBe(3)
+    expect(count).toBe(4)
     expect(services.map(({ name, lazy }) => [name, lazy])).toEqual([
       ['inference', false],
       ['agent', false],
       ['tools', true],
+      ['sandbox', true],
     ])
   })
 

@@ -11,7 +11,7 @@ describe.each([
   test('runs a tool, and answers an unknown one and a wrong input in words', async () => {
     const { tools, run } = await start()
     expect(await run('echo', { message: 'hello' })).toEqual({ status: 'success', output: 'hello' })
-    for (const name of ['bash', 'constructor', '__proto__']) {
+    for (const name of ['teleport', 'constructor', '__proto__']) {
       expect(await tools.run({ name, input: {} })).toEqual({
         status: 'error',
         output: `There is no tool named ${name}.`,
