@@ -193,7 +193,11 @@ export async function startKernel({
     guests.push(() => plugins.close())
     const pluginsRead = plugins.follow().catch((err) => log.error({ err }, 'the plugins folder can not be used'))
     const builtins = builtinToolsOf(tools, version)
-    const toolbox = openToolbox([() => builtins, skillToolsOf({ skills, tools }), () => plugins.tools()])
+    const toolbox = openToolbox([
+      () => builtins,
+      skillToolsOf({ skills, tools, workspace: () => scriptWorkspace(config.current()) }),
+      () => plugins.tools(),
+    ])
 
     const inferenceView = openInferenceView(inference, bus)
     undo.push(() => inferenceView.close())
@@ -359,6 +363,10 @@ export async function startKernel({
     for (const step of undo.reverse()) await step()
     throw thrown
   }
+}
+
+function scriptWorkspace({ skills, agent }: Config): string {
+  return skills.workspace_dir ?? agent.workspace
 }
 
 function skillSettings({ skills }: Config) {

@@ -74,7 +74,7 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
 
   async removePlugin({ params }, { plugins, skills }) {
     await plugins.remove(params.name)
-    for (const { name } of [...skills.list(), ...skills.missing()])
+    for (const name of [...skills.list().map((skill) => skill.name), ...skills.missing().map(({ row }) => row.name)])
       if (isCompanionOf(params.name, name)) skills.forget(name)
     return { name: params.name, deleted: true }
   },
@@ -114,7 +114,11 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
   async executePluginTool({ params, body, signal, reply }, context) {
     const { config } = context
     const { security, approvals, plugins: settings } = config.current()
-    const tool = findTool(context, params.name, params.tool)
+    const found = findTool(context, params.name, params.tool)
+    const isOpen = found.risk !== 'Dangerous' || settings.api_dangerous
+    const tool = isOpen
+      ? found
+      : { ...found, conditions: approvals.enabled ? askedFirst(found) : closedToApi(params.tool) }
     const { source: api, level: authority } = apiGrant(security)
     const caller = {
       turn_id: null,
@@ -124,9 +128,7 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
       authority,
       standing: { sources: [api], ceiling: null, threat_score: 0 },
     }
-    const isFree = tool.risk !== 'Dangerous' || settings.api_dangerous
-    const judged = isFree ? tool : { ...tool, conditions: dangerConditions(tool, approvals.enabled) }
-    const result = await callTool({ tool: judged, input: body, caller }, signal, context)
+    const result = await callTool({ tool, input: body, caller }, signal, context)
     if (result.kind === 'denied') throw new RuntimeError('forbidden', result.reason)
     if (result.kind === 'awaiting_approval') {
       reply.status(202)
@@ -167,14 +169,14 @@ function findTool({ plugins, toolbox }: Pick<Context, 'plugins' | 'toolbox'>, pl
   throw new RuntimeError('not_found', `tool '${name}' not found in plugin '${plugin}'`)
 }
 
-/** A person is asked whatever `gate_risk` says; where nobody can be, it is denied at the gate, so that it is on record. */
-function dangerConditions(
-  { name, declared = name, conditions }: Tool,
-  canAsk: boolean,
-): NonNullable<Tool['conditions']> {
-  const what = `tool '${declared}' is Dangerous-level`
-  const deny = `${what}: it runs over the API with an approval (approvals.enabled), or where plugins.api_dangerous is true`
-  return (input, caller) => ({ ...(canAsk ? { ask: what } : { deny }), ...conditions?.(input, caller) })
+function askedFirst({ name, conditions }: Tool): NonNullable<Tool['conditions']> {
+  return (input, caller) => ({ ask: `tool '${name}' is Dangerous-level`, ...conditions?.(input, caller) })
+}
+
+/** Denied at the gate, so that it is on record. */
+function closedToApi(name: string): NonNullable<Tool['conditions']> {
+  const deny = `tool '${name}' is Dangerous-level: it runs over the API with an approval (approvals.enabled), or where plugins.api_dangerous is true`
+  return () => ({ deny })
 }
 
 async function sendWebFile(plugins: Plugins, plugin: string, file: string, reply: Reply) {

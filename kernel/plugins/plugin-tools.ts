@@ -54,7 +54,7 @@ function toolOf(plugin: Plugin, declared: ManifestTool, all: Grants, deps: Plugi
     timeoutMs: manifest.timeout_seconds * 1000 + startMs,
     hidden: !declared.expose,
     version: digest,
-    source: { kind: 'plugin', plugin: manifest.name },
+    source: { kind: 'plugin', plugin: manifest.name, tool: declared.name },
     parse: (raw) => raw,
     ...(script !== undefined && {
       conditions: (input) => {

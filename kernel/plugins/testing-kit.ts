@@ -158,6 +158,7 @@ async function callTool(
   if (!found) throw new RuntimeError('not_found', `the plugin has no tool ${name}`)
   const { status, output, metadata } = await found.run(input, {
     call_id: newId(),
+    version: found.version,
     signal: new AbortController().signal,
     progress: (message) => void lines.push(message),
     caller: { turn_id: null, session_id: null, agent_id: null, channel: 'test', authority: 'Creator' },

@@ -4,7 +4,7 @@ import { beginToolCall, closeToolCall, findToolCallOfApproval, openToolCall } fr
 import { newId } from '#sdk/ids.ts'
 import { redactText } from '#sdk/redact.ts'
 import type { ToolOutcome } from '#sdk/services/agent.ts'
-import { admit, auditFields, type GateDeps, readmit, type WantedCall } from './gate.ts'
+import { admit, auditFields, type GateDeps, readmit, versionOf, type WantedCall } from './gate.ts'
 import { runTool } from './run-tool.ts'
 import type { Tool, ToolAnswer, ToolCaller } from './tool.ts'
 
@@ -80,11 +80,13 @@ function goneFor({ tool_name }: ApprovalRow) {
 }
 
 async function runOutsideTurn(
-  { tool, input, caller }: WantedCall,
+  wanted: WantedCall,
   tool_call_id: string,
   { store, bus, signal }: Pick<CallDeps, 'store' | 'bus'> & { signal: AbortSignal },
 ): Promise<CallResult> {
+  const { tool, input, caller } = wanted
   const startedAt = Date.now()
+  const version = versionOf(wanted)
   const named = { turn_id: null, session_id: caller.session_id, tool_call_id, tool: tool.name, tool_name: tool.name }
   bus.publish('tool_call_started', { ...named, input_preview: preview(JSON.stringify(input)) })
   const close = (answer: ToolAnswer) => {
@@ -96,7 +98,7 @@ async function runOutsideTurn(
     return outcome.duration_ms
   }
   try {
-    const answer = await runTool(tool, input, { call_id: newId(), caller, signal })
+    const answer = await runTool(tool, input, { call_id: newId(), caller, version, signal })
     return { kind: 'done', tool_call_id, answer, duration_ms: close(answer) }
   } catch (thrown) {
     close({ status: 'unknown', output: 'The caller went away while it ran.' })

@@ -8,7 +8,7 @@ import type { WritableDb } from '#kernel/store/database.ts'
 import { recordDecision } from '#kernel/store/policy-decisions.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { type NewToolCall, openToolCall } from '#kernel/store/tool-calls.ts'
-import type { Tool, ToolCaller } from './tool.ts'
+import type { Tool, ToolCaller, ToolSource } from './tool.ts'
 
 /** One call, before it is judged: which tool, with what, for whom. */
 export interface WantedCall {
@@ -57,10 +57,10 @@ export function admit(wanted: WantedCall, { store, judge, approvals }: GateDeps)
   const full = approvals.fullReason(session_id)
   if (full !== null)
     return denied(wanted, { ...judgement, decision: 'deny', rule: 'approval_limit', reason: full }, null, store)
-  const { risk = tool.risk, version = tool.version } = conditionsOf(wanted)
+  const { risk = tool.risk } = conditionsOf(wanted)
   const request = {
     tool_name: tool.name,
-    tool_version: version,
+    tool_version: versionOf(wanted),
     tool_input: JSON.stringify(input),
     subject,
     turn_id,
@@ -100,7 +100,8 @@ export function readmit(
 function useOf(wanted: WantedCall): ToolUse {
   const { tool, input, caller } = wanted
   const { risk = tool.risk, ask, deny } = conditionsOf(wanted)
-  const { name, declared, paths } = tool
+  const { name, source, paths } = tool
+  const declared = source.kind === 'plugin' ? source.tool : undefined
   return { tool: { name, declared, risk, paths }, input, authority: caller.authority, ask, deny }
 }
 
@@ -127,16 +128,24 @@ function record(db: WritableDb, wanted: WantedCall, judgement: Judgement, approv
 /** What an approval is bound to: the tool in this version, with exactly this input, however it is ordered. */
 export function subjectOf(wanted: Pick<WantedCall, 'tool' | 'input' | 'caller'>): string {
   const { tool, input } = wanted
-  const { version = tool.version } = conditionsOf(wanted)
   return createHash('sha256')
-    .update(JSON.stringify([tool.name, version, ordered(input)]))
+    .update(JSON.stringify([tool.name, versionOf(wanted), ordered(input)]))
     .digest('hex')
+}
+
+export function versionOf(wanted: Pick<WantedCall, 'tool' | 'input' | 'caller'>): string {
+  return conditionsOf(wanted).version ?? wanted.tool.version
+}
+
+/** Whose tool it is, for this input. */
+export function sourceOf(wanted: Pick<WantedCall, 'tool' | 'input' | 'caller'>): ToolSource {
+  return conditionsOf(wanted).source ?? wanted.tool.source
 }
 
 /** How the audit names the call. */
 export function auditFields(wanted: WantedCall): NewToolCall {
   const { tool, input, caller, seq } = wanted
-  const { source = tool.source } = conditionsOf(wanted)
+  const source = sourceOf(wanted)
   const skill = source.kind === 'skill' ? source : undefined
   return {
     turn_id: caller.turn_id,

@@ -4,7 +4,8 @@ import type { RiskLevel } from '#sdk/services/tools.ts'
 /** Where a tool comes from; the audit tells it. */
 export type ToolSource =
   | { kind: 'builtin' }
-  | { kind: 'plugin'; plugin: string }
+  /** `tool` is its name there, which may be another's as well. */
+  | { kind: 'plugin'; plugin: string; tool: string }
   | { kind: 'skill'; id: string; name: string; hash: string }
 
 export interface Standing {
@@ -31,6 +32,8 @@ export interface ToolRun {
   /** Names this call, so that the same one is known again. */
   call_id: string
   caller: ToolCaller
+  /** As it was judged, and no other may run: the tool's own, or what its conditions said then. */
+  version: string
   signal: AbortSignal
   /** Tells a person how far the work is. */
   progress?: (message: string) => void
@@ -61,8 +64,6 @@ export interface CallConditions {
 export interface Tool {
   /** As the model calls it: `[A-Za-z0-9_-]{1,64}`. */
   name: string
-  /** As its author named it, where `name` tells it apart from another author's: a rule for either name holds. */
-  declared?: string
   description: string
   /** A JSON Schema. */
   parameters: Record<string, unknown>

@@ -25,10 +25,7 @@ export function openToolbox(sources: readonly (() => readonly Tool[])[]): Toolbo
     list,
     find: (name) => list().find((tool) => tool.name === name),
     findOf: (plugin, name) =>
-      list().find(
-        ({ source, name: own, declared = own }) =>
-          source.kind === 'plugin' && source.plugin === plugin && declared === name,
-      ),
+      list().find(({ source }) => source.kind === 'plugin' && source.plugin === plugin && source.tool === name),
   }
 }
 
@@ -39,14 +36,14 @@ function distinct(tools: readonly Tool[]): Tool[] {
     if (tool.source.kind !== 'plugin') return tool
     // No plugin may call its tool what another's would be called.
     const isShared = (uses.get(tool.name) ?? 0) > 1 || tool.name.includes('__')
-    return isShared ? { ...tool, name: longName(tool.source.plugin, tool.name), declared: tool.name } : tool
+    return isShared ? { ...tool, name: longName(tool.source) } : tool
   })
   const taken = new Set<string>()
   return named.filter(({ name }) => !taken.has(name) && taken.add(name))
 }
 
 /** A plugin's name has no `_`, so this leads to one plugin alone. */
-function longName(plugin: string, tool: string): string {
+function longName({ plugin, tool }: { plugin: string; tool: string }): string {
   const name = `${plugin}__${tool}`
   if (name.length <= maxNameLength) return name
   const digest = createHash('sha256').update(name).digest('hex').slice(0, digestLength)
@@ -57,9 +54,9 @@ function longName(plugin: string, tool: string): string {
 export function offeredTools(toolbox: Toolbox, authority: Authority, blocked: readonly string[]): ToolDefinition[] {
   return toolbox
     .list()
-    .filter(({ name, declared = name, risk, hidden }) => {
-      const isBlocked = isNamed(name, blocked) || isNamed(declared, blocked)
-      return !hidden && !isBlocked && riskAllowed(authority, risk)
+    .filter(({ name, source, risk, hidden }) => {
+      const names = source.kind === 'plugin' ? [name, source.tool] : [name]
+      return !hidden && !names.some((known) => isNamed(known, blocked)) && riskAllowed(authority, risk)
     })
     .slice(0, maxOffered)
     .map(({ name, description, parameters }) => ({ name, description, parameters }))

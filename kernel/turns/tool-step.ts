@@ -6,7 +6,7 @@ import { closeToolCall, openToolCall } from '#kernel/store/tool-calls.ts'
 import { findStep, saveStep } from '#kernel/store/turn-steps.ts'
 import { loadTurn, requireCurrentAttempt, turnRequest as storedRequest } from '#kernel/store/turns.ts'
 import { preview } from '#kernel/tools/call-tool.ts'
-import { admit, auditFields, type GateDeps, readmit, type WantedCall } from '#kernel/tools/gate.ts'
+import { admit, auditFields, type GateDeps, readmit, sourceOf, versionOf, type WantedCall } from '#kernel/tools/gate.ts'
 import { cutOffText, runTool } from '#kernel/tools/run-tool.ts'
 import type { ToolCaller } from '#kernel/tools/tool.ts'
 import type { Toolbox } from '#kernel/tools/toolbox.ts'
@@ -80,7 +80,8 @@ export async function toolStep(
   const startedAt = Date.now()
   const progress = (message: string) =>
     deps.turns.find(turn_id)?.live.announce({ type: 'tool_progress', id: rowId, tool_name: call.name, message })
-  const whole = await runTool(tool, input, { call_id: rowId, caller: place.caller, signal, progress })
+  const run = { call_id: rowId, caller: place.caller, version: versionOf(wanted), signal, progress }
+  const whole = await runTool(tool, input, run)
   // A guest may answer at greater length than a model is to read.
   const answer = { ...whole, output: cutOutput(whole.output, maxToolOutputBytes) }
   const durationMs = Date.now() - startedAt
@@ -133,7 +134,7 @@ function begin(
     return openToolCall(db, auditFields(wanted), 'running', approval_id)
   })()
   announceStart({ turn_id, call, caller }, rowId, { bus, turns })
-  const { source } = wanted.tool
+  const source = sourceOf(wanted)
   if (source.kind === 'skill')
     bus.publish('skill_activated', {
       agent_id: caller.agent_id ?? '',

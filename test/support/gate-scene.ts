@@ -26,7 +26,7 @@ export function notingTool(change: Partial<Tool> = {}) {
     paths: [],
     timeoutMs: 1_000,
     version: '1',
-    source: { kind: 'plugin', plugin: 'notes' },
+    source: { kind: 'plugin', plugin: 'notes', tool: 'send_note' },
     parse: (raw) => raw,
     async run(input) {
       runs.push(input)

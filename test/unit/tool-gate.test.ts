@@ -177,7 +177,7 @@ test('a request is kept together with its decision and its row, or not at all', 
 
 test('two plugins with a tool of one name do not slip from a rule for that name', () => {
   const gate = openGate({ gated_tools: [], blocked_tools: ['send_note'] })
-  const other = notingTool({ source: { kind: 'plugin', plugin: 'letters' } }).tool
+  const other = notingTool({ source: { kind: 'plugin', plugin: 'letters', tool: 'send_note' } }).tool
   const toolbox = openToolbox([() => [notingTool().tool, other]])
   expect(toolbox.list().map(({ name }) => name)).toEqual(['notes__send_note', 'letters__send_note'])
   for (const tool of toolbox.list())

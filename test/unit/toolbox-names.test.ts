@@ -19,7 +19,7 @@ function toolOf(name: string, source: ToolSource): Tool {
 }
 
 const own = (name: string) => toolOf(name, { kind: 'builtin' })
-const of = (plugin: string, tool: string) => toolOf(tool, { kind: 'plugin', plugin })
+const of = (plugin: string, tool: string) => toolOf(tool, { kind: 'plugin', plugin, tool })
 
 function names(...tools: Tool[]) {
   return openToolbox([() => tools])
