@@ -32,6 +32,7 @@ beforeAll(async () => {
     'web/index.html': 'x',
   })
   keel = await startDaemon({ home })
+  await keel.client.plugins.reloadPlugins()
 }, 30_000)
 
 afterAll(async () => {

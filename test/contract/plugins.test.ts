@@ -101,13 +101,20 @@ beforeAll(async () => {
     sayingPlugin('needy', 'need', 'x', '[[requirements]]\nname = "x"\ncommand = "no-such-program"'),
   )
   writePlugin(plugins, 'kept-out', sayingPlugin('kept-out', 'out', 'out'))
-  keel = await startDaemon({ home, config: '[plugins]\ndeny = ["kept-*"]\n' })
+  keel = await start('[plugins]\ndeny = ["kept-*"]\n')
 }, 30_000)
 
 afterAll(async () => {
   await keel.dispose()
   rmSync(home, { recursive: true, force: true, maxRetries: 5 })
 })
+
+/** Once all plugins have been read; a start does not wait for those that take seconds. */
+async function start(config?: string): Promise<Daemon> {
+  const daemon = await startDaemon({ home, ...(config !== undefined && { config }) })
+  await daemon.client.plugins.reloadPlugins()
+  return daemon
+}
 
 async function call(method: string, path: string, body?: unknown) {
   const init = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
@@ -189,7 +196,7 @@ describe('enable, disable, toggle', () => {
     expect(await find('house')).toMatchObject({ enabled: true, granted: ['kv'], warnings: [] })
     expect((await call('PUT', '/api/plugins/twin/toggle', { enabled: false })).body.status).toBe('Disabled')
     await keel.stop()
-    keel = await startDaemon({ home })
+    keel = await start()
     expect(await find('house')).toMatchObject({ status: 'Active', granted: ['kv'] })
     expect(await find('twin')).toMatchObject({ status: 'Disabled' })
   }, 30_000)

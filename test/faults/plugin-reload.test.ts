@@ -21,6 +21,7 @@ let events: EventFollower
 beforeAll(async () => {
   writePlugin(plugins, 'steady', sayingPlugin('steady', 'steady', 'here'))
   keel = await startDaemon({ home })
+  await keel.client.plugins.reloadPlugins()
   events = new EventFollower(keel)
   await events.connect()
 }, 30_000)
