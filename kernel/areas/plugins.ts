@@ -101,6 +101,7 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
   async executePluginTool({ params, body, signal, reply }, context) {
     const { config } = context
     const { security, approvals, plugins: settings } = config.current()
+    const input = inputOf(body)
     const tool = findTool(context, params.name, params.tool)
     const { source: api, level: authority } = apiGrant(security)
     const caller = {
@@ -112,11 +113,7 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
       standing: { sources: [api], ceiling: null, threat_score: 0 },
     }
     const isClosed = tool.risk === 'Dangerous' && !approvals.enabled && !settings.api_dangerous
-    const result = await callTool(
-      { tool: isClosed ? closedToApi(tool) : tool, input: inputOf(body), caller },
-      signal,
-      context,
-    )
+    const result = await callTool({ tool: isClosed ? closedToApi(tool) : tool, input, caller }, signal, context)
     if (result.kind === 'denied') throw new RuntimeError('forbidden', result.reason)
     if (result.kind === 'awaiting_approval') {
       reply.status(202)
