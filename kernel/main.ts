@@ -315,7 +315,10 @@ export async function startKernel({
     const resumed = turns.resumeUnfinished(context.inFlight)
     const replays = new AbortController()
     guests.push(() => replays.abort())
-    replayApprovedCalls({ store, bus, log, judge, approvals, toolbox, signal: replays.signal })
+    // However slow they are: a tool that is not there yet is not one that is gone.
+    pluginsRead
+      .then(() => replayApprovedCalls({ store, bus, log, judge, approvals, toolbox, signal: replays.signal }))
+      .catch((err) => log.error({ err }, 'approved calls could not be begun'))
     log.info({ url, version, ms: Date.now() - startedAt, resumed_turns: resumed }, 'Keel is up')
     if (predecessor) {
       const { pid: from_pid, version: from_version, stopped_at } = predecessor

@@ -18,8 +18,9 @@ export interface ReplayDeps extends CallDeps {
  */
 export function replayApprovedCalls(deps: ReplayDeps): void {
   const { approvals, store, log, signal } = deps
+  // The next kernel begins them.
+  if (signal.aborted) return
   const replay = (approval: ApprovalRow) => {
-    // The next kernel begins it.
     if (signal.aborted) return
     replayCall(approval, deps).catch((err) => log.error({ err, request_id: approval.id }, 'an approved call failed'))
   }

@@ -4,6 +4,9 @@ import { eventually } from '../support/daemon.ts'
 import { EventFollower } from '../support/event-follower.ts'
 import { listen } from '../support/sse-listener.ts'
 
+/** A machine that is busy takes a while for a first turn. */
+const patienceMs = 15_000
+
 let scene: ApprovalScene
 let follower: EventFollower
 
@@ -28,14 +31,14 @@ async function stream(content: string) {
   const { id: session_id } = await scene.keel.client.sessions.createSession({ body: {} })
   const { events, ended } = await listen(scene.keel, '/api/agent/message/stream', { content, session_id })
   const find = (type: string) => (events as StreamEvent[]).find((event) => event.type === type)
-  await eventually('an approval is asked for', () => find('approval_required') !== undefined)
+  await eventually('an approval is asked for', () => find('approval_required') !== undefined, patienceMs)
   return { session_id, asked: find('approval_required'), request: find('approval_required')?.request_id ?? '', ended }
 }
 
 /** What was announced of a request, in order. */
 async function announced(request: string, last: string) {
   const ofRequest = () => follower.events.filter(({ request_id }) => request_id === request)
-  await eventually(`${last} is announced`, () => ofRequest().some(({ type }) => type === last))
+  await eventually(`${last} is announced`, () => ofRequest().some(({ type }) => type === last), patienceMs)
   return ofRequest()
 }
 

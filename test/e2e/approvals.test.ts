@@ -21,13 +21,17 @@ const approvals = (...args: string[]) => keel(['approvals', ...args], { env: env
 /** Waits until a person would see a request in the list. */
 async function requestOf(note: string): Promise<string> {
   let id = ''
-  await eventually(`${note} is asked about`, async () => {
-    const { pending } = JSON.parse((await approvals('list', '--json')).stdout) as {
-      pending: { id: string; tool_input: string }[]
-    }
-    id = pending.find(({ tool_input }) => tool_input.includes(note))?.id ?? ''
-    return id !== ''
-  })
+  await eventually(
+    `${note} is asked about`,
+    async () => {
+      const { pending } = JSON.parse((await approvals('list', '--json')).stdout) as {
+        pending: { id: string; tool_input: string }[]
+      }
+      id = pending.find(({ tool_input }) => tool_input.includes(note))?.id ?? ''
+      return id !== ''
+    },
+    15_000,
+  )
   return id
 }
 

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { type ApprovalScene, type AskedAnswer, openApprovalScene } from '../support/approval-scene.ts'
 import { eventually } from '../support/daemon.ts'
 
@@ -6,6 +6,9 @@ import { eventually } from '../support/daemon.ts'
  * A call waits for a person, is allowed, runs, and the model is told. Whatever dies in between: the call takes effect once,
  * or its outcome is told as unknown, and the turn ends.
  */
+
+/** Each starts kernels anew, which takes its time on a machine that is busy. */
+vi.setConfig({ testTimeout: 60_000 })
 
 const unknownOutcome = 'nobody knows whether it took effect'
 
@@ -96,6 +99,19 @@ test.each(table)('the %s is killed %s: the outcome is %s', async (killed, step, 
   expect(scene.notes(note)).toBe(settled)
 })
 
+/** A kernel reads its plugins while it is up already. */
+async function restartWithPlugins(): Promise<void> {
+  await scene.restart()
+  await eventually(
+    'the plugin is there',
+    async () => {
+      const { plugins } = await scene.keel.client.plugins.listPlugins()
+      return plugins.some(({ name, status }) => name === 'tally' && status === 'Active')
+    },
+    15_000,
+  )
+}
+
 async function execute(by: number): Promise<string> {
   const answer = await scene.keel.client.plugins.executePluginTool({
     params: { name: 'tally', tool: 'tally_add' },
@@ -116,7 +132,7 @@ async function sum(): Promise<number> {
 
 test('a call over the API outlives the kernel while it waits, and one that runs ends as unknown', async () => {
   const waiting = await execute(1)
-  await scene.restart()
+  await restartWithPlugins()
   expect(await detail(waiting)).toMatchObject({ status: 'Pending', tool_call: { status: 'awaiting_approval' } })
   const before = await sum()
   await scene.approve(waiting)
@@ -127,14 +143,14 @@ test('a call over the API outlives the kernel while it waits, and one that runs 
   await scene.freeze('sandbox')
   await scene.approve(running)
   await eventually('it runs', async () => (await detail(running)).tool_call?.status === 'running')
-  await scene.restart()
+  await restartWithPlugins()
   scene.thawAll()
   expect((await detail(running)).tool_call).toMatchObject({
     status: 'unknown',
     output: expect.stringContaining(unknownOutcome),
   })
   // The approval is used: no start runs it again.
-  await scene.restart()
+  await restartWithPlugins()
   expect([before + 1, before + 11]).toContain(await sum())
   expect((await detail(running)).tool_call?.status).toBe('unknown')
 })
