@@ -47,6 +47,7 @@ import { skillsForTurn } from './skills/skills-for-turn.ts'
 import { deleteSealed, findSealed, listSealedNames, saveSealed } from './store/secrets.ts'
 import { openStore, type Store } from './store/store.ts'
 import { faultText } from './store/store-fault.ts'
+import { closeCutOffCalls } from './store/tool-calls.ts'
 import { startSupervisor } from './supervisor/supervisor.ts'
 import { builtinToolsOf } from './tools/builtin-tools.ts'
 import { toolSettingsOf } from './tools/settings.ts'
@@ -184,6 +185,7 @@ export async function startKernel({
       log,
       secrets,
       settings: () => config.current().plugins,
+      skillsDir: () => config.current().skills.skills_dir,
       sandbox: supervisor.client(sandboxService),
       tools,
       endSandbox: (reason) => supervisor.endProcess('sandbox', reason),
@@ -191,7 +193,11 @@ export async function startKernel({
     guests.push(() => plugins.close())
     const pluginsRead = plugins.follow().catch((err) => log.error({ err }, 'the plugins folder can not be used'))
     const builtins = builtinToolsOf(tools, version)
-    const toolbox = openToolbox([() => builtins, skillToolsOf({ skills, tools }), () => plugins.tools()])
+    const toolbox = openToolbox([
+      () => builtins,
+      skillToolsOf({ skills, tools, workspace: () => scriptWorkspace(config.current()) }),
+      () => plugins.tools(),
+    ])
 
     const inferenceView = openInferenceView(inference, bus)
     undo.push(() => inferenceView.close())
@@ -299,6 +305,7 @@ export async function startKernel({
       }
     })
 
+    closeCutOffCalls(store.write)
     const { bind, port } = config.current().server
     const address = { host: bind === 'localhost' ? '127.0.0.1' : bind, port }
     const { url } = await server.listen(listener ? { handle: listener } : address)
@@ -308,7 +315,10 @@ export async function startKernel({
     const resumed = turns.resumeUnfinished(context.inFlight)
     const replays = new AbortController()
     guests.push(() => replays.abort())
-    replayApprovedCalls({ store, bus, log, judge, approvals, toolbox, signal: replays.signal })
+    // However slow they are: a tool that is not there yet is not one that is gone.
+    pluginsRead
+      .then(() => replayApprovedCalls({ store, bus, log, judge, approvals, toolbox, signal: replays.signal }))
+      .catch((err) => log.error({ err }, 'approved calls could not be begun'))
     log.info({ url, version, ms: Date.now() - startedAt, resumed_turns: resumed }, 'Keel is up')
     if (predecessor) {
       const { pid: from_pid, version: from_version, stopped_at } = predecessor
@@ -356,6 +366,10 @@ export async function startKernel({
     for (const step of undo.reverse()) await step()
     throw thrown
   }
+}
+
+function scriptWorkspace({ skills, agent }: Config): string {
+  return skills.workspace_dir ?? agent.workspace
 }
 
 function skillSettings({ skills }: Config) {

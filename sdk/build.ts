@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire, stripTypeScriptTypes } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +9,8 @@ import { RuntimeError } from './errors.ts'
 const root = fileURLToPath(new URL('../', import.meta.url))
 const sdk = join(root, 'sdk')
 const dist = join(sdk, 'dist')
+/** Beside what was built: the digest of what it was built from. */
+const mark = join(dist, 'source.sha256')
 /** Of a module in an import, or of a file that a module starts. */
 const moduleNames = /(?<=(?:from |import\(|import |new URL\(|resolve\()')([^']+)\.ts(?=')/g
 
@@ -25,6 +28,20 @@ export function buildSdk(): void {
     write(`${path}.js`, stripTypeScriptTypes(source, { mode: 'strip' }))
     write(declarations, readFileSync(join(dist, declarations), 'utf8'))
   }
+  writeFileSync(mark, sourceDigest())
+}
+
+/** Whether what was built is what would be built now. */
+export function isSdkBuilt(): boolean {
+  return existsSync(mark) && readFileSync(mark, 'utf8') === sourceDigest()
+}
+
+/** Of everything that the package may be made from. */
+export function sourceDigest(): string {
+  const paths = globSync('{sdk,kernel,services}/**/*.{ts,json}', { cwd: root, exclude: ['sdk/dist/**'] }).sort()
+  const digest = createHash('sha256')
+  for (const path of paths) digest.update(path).update(readFileSync(join(root, path)))
+  return digest.digest('hex')
 }
 
 function compilerPath(): string {

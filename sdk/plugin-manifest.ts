@@ -66,6 +66,13 @@ const requirement = z.object({
   optional: z.boolean().default(false),
 })
 
+/** With slashes, from the plugin's folder on, and nowhere else. */
+const pathInside = z
+  .string()
+  .min(1)
+  .max(256)
+  .refine((path) => isInside(path), 'expected a path inside the folder, such as web or bin/run.sh')
+
 const jsonSchema = z.record(z.string(), z.unknown())
 
 const manifestTool = z.object({
@@ -86,7 +93,7 @@ const manifestTool = z.object({
   expose: z.boolean().default(true),
   parameters: jsonSchema.optional(),
   /** A script of the folder, run by the tools service instead of code in the sandbox. */
-  script: z.string().min(1).max(256).optional(),
+  script: pathInside.optional(),
 })
 
 const manifestTable = z.object({
@@ -96,7 +103,7 @@ const manifestTable = z.object({
   version: z.string().regex(/^[0-9A-Za-z.+-]{1,64}$/, 'expected a version such as 1.0.0'),
   description: z.string().max(1_024).default(''),
   author: z.string().max(256).default(''),
-  main: z.string().max(256).optional(),
+  main: pathInside.optional(),
   permissions: permissionList,
   timeout_seconds: z.number().min(0.05).max(maxTimeoutSeconds).default(30),
   memory_mb: z.number().int().min(leastMemoryMb).max(maxMemoryMb).default(64),
@@ -115,11 +122,8 @@ const manifestTable = z.object({
     .record(z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'expected lower-case letters, digits and _'), setting)
     .refine((settings) => Object.keys(settings).length <= maxSettings, `expected at most ${maxSettings} settings`)
     .default({}),
-  web: z.object({ root: z.string().min(1).max(256).default('web') }).optional(),
-  companion_skills: z
-    .array(z.string().regex(/^(?!.*\.\.)[^/\\][^\\]*\.md$/, 'expected a relative path that ends in .md'))
-    .max(16)
-    .default([]),
+  web: z.object({ root: pathInside.default('web') }).optional(),
+  companion_skills: z.array(pathInside.regex(/\.md$/, 'expected a path that ends in .md')).max(16).default([]),
   requirements: z.array(requirement).max(32).default([]),
   tools: z.array(manifestTool).max(maxTools).default([]),
 })
@@ -156,6 +160,10 @@ export function parseManifest(source: string): { manifest: PluginManifest; warni
   return { manifest, warnings: warningsOf(manifest, raw) }
 }
 
+function isInside(path: string): boolean {
+  return !/[\\\0:]/.test(path) && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
+}
+
 function isPermission(name: string): name is Permission {
   return (permissions as readonly string[]).includes(name)
 }
@@ -165,6 +173,14 @@ export function askedPermissions(manifest: PluginManifest): Permission[] {
   const asked = new Set([...manifest.permissions, ...manifest.tools.flatMap((tool) => tool.permissions)])
   if (manifest.tools.some(({ script }) => script !== undefined)) asked.add('process')
   return permissions.filter((name) => asked.has(name))
+}
+
+/** What a tool may use: what it names itself, else what its plugin does. */
+export function permissionsOfTool(
+  { permissions: own }: Pick<ManifestTool, 'permissions'>,
+  manifest: Pick<PluginManifest, 'permissions'>,
+): string[] {
+  return own.length > 0 ? own : manifest.permissions
 }
 
 /** A script of the machine is never safe: what it does is not Keel's to see. */
@@ -192,8 +208,10 @@ function warningsOf(manifest: PluginManifest, raw: Record<string, unknown>): str
   const warnings: string[] = []
   for (const key of Object.keys(raw))
     if (!Object.hasOwn(manifestTable.shape, key)) warnings.push(`${key}: is not known and has no effect`)
+  // Of a script they tell which inputs it may be given.
+  const hasCode = manifest.tools.some(({ script }) => script === undefined)
   for (const name of new Set(manifest.permissions))
-    if (foreignPermissions.has(name)) warnings.push(`permissions: ${name} is not to be had in Keel`)
+    if (hasCode && foreignPermissions.has(name)) warnings.push(`permissions: ${name} is not to be had in Keel`)
   if (manifest.http.hosts.length > 0 && !manifest.permissions.includes('http.fetch'))
     warnings.push('http.hosts: has no effect without the permission http.fetch')
   if (manifest.tools.some(({ script }) => script !== undefined))

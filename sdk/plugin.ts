@@ -64,7 +64,7 @@ export interface ToolContext<Input> {
   /** The values of the settings that plugin.toml declares. */
   settings: Record<string, string | number | boolean>
   host: Host
-  /** Tells people how far the work is; `fraction` from 0 to 1. At most ten a second are shown. */
+  /** Tells people how far the work is; `fraction` from 0 to 1. At most twenty a second are shown, and 500 a call. */
   progress(message: string, fraction?: number): void
   signal: GuestSignal
 }

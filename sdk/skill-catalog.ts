@@ -81,8 +81,8 @@ export function parseCatalog(text: string, keys: readonly string[] = []): SkillC
 
 /** What is signed: the manifest without its signature, keys in order. */
 export function signedText(manifest: unknown): string {
-  return JSON.stringify(manifest, (key, value: unknown) => {
-    if (key === 'signature') return undefined
+  const { signature: _signature, ...rest } = manifest as Record<string, unknown>
+  return JSON.stringify(rest, (_key, value: unknown) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
     return Object.fromEntries(Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1)))
   })

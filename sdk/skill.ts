@@ -7,6 +7,8 @@ import { z } from 'zod'
  */
 
 export const maxSkillFileBytes = 1_048_576
+/** Reading YAML takes far longer than reading text: more than this is no front matter. */
+const maxFrontMatterChars = 16_384
 const maxYamlAliases = 100
 const maxNameLength = 64
 const maxDescriptionLength = 1_024
@@ -71,6 +73,14 @@ export interface SkillText {
   frontmatter: Record<string, unknown>
   body: string
   findings: Finding[]
+}
+
+/** Findings of a file that a person has broken, or has not finished writing. */
+const unfinished = new Set(['no_front_matter', 'front_matter_not_ended', 'front_matter_no_table', 'broken_yaml'])
+
+/** Why nobody can have meant the file as it is, if so. */
+export function unfinishedReason({ findings }: Pick<SkillText, 'findings'>): string | undefined {
+  return findings.find(({ code }) => unfinished.has(code))?.message
 }
 
 /** Reads a SKILL.md, or any Markdown file that is a skill. `expectedName` is its folder's, or its own without `.md`. */
@@ -141,6 +151,8 @@ function untilBlankLine(rest: string): { yaml: string; body: string } {
 
 function readYaml(yaml: string, findings: Finding[]): Record<string, unknown> {
   try {
+    if (yaml.length > maxFrontMatterChars)
+      throw new RangeError(`it has ${yaml.length} characters; at most ${maxFrontMatterChars} are read`)
     const document = parseDocument(yaml, { prettyErrors: false, uniqueKeys: false, logLevel: 'silent' })
     const [error] = document.errors
     if (error) throw error
@@ -151,7 +163,9 @@ function readYaml(yaml: string, findings: Finding[]): Record<string, unknown> {
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message.split('\n', 1)[0] : String(thrown)
     findings.push({ code: 'broken_yaml', message: `The front matter is not valid YAML: ${reason}` })
-    return lineByLine(yaml)
+    const fields = lineByLine(yaml.slice(0, maxFrontMatterChars))
+    // It meant to narrow something, and nobody can say what any more.
+    return /^\s*policy_overrides\b/m.test(yaml) ? { ...fields, policy_overrides: 'unreadable' } : fields
   }
 }
 
@@ -273,7 +287,10 @@ function riskOf(given: unknown, note: Note): SkillText['risk_level'] {
 
 function overridesOf(given: unknown, note: Note): PolicyOverrides {
   const table = tableOf(given)
-  const overrides = { require_creator: false, deny_external: false, disabled: false }
+  const isTable = given === undefined || (typeof given === 'object' && given !== null && !Array.isArray(given))
+  if (!isTable)
+    note('override_form', 'policy_overrides: expected a table; the skill is for Creator alone until it is one.')
+  const overrides = { require_creator: !isTable, deny_external: !isTable, disabled: false }
   for (const [key, value] of Object.entries(table)) {
     if (!Object.hasOwn(overrides, key)) note('override_unknown', `policy_overrides.${key}: there is no such override.`)
     else if (typeof value !== 'boolean') note('override_form', `policy_overrides.${key}: expected true or false.`)

@@ -4,20 +4,29 @@ import type { EventBus } from '#kernel/events/bus.ts'
 import {
   type ApprovalDecision,
   type ApprovalRow,
+  countGrants,
+  countPendingApprovals,
   decideApproval,
   insertApproval,
   insertGrant,
-  listPendingApprovals,
+  listDeadlines,
   loadApproval,
   type NewApproval,
   pendingApprovalsOfTurn,
+  withdrawOrphanedApprovals,
 } from '#kernel/store/approvals.ts'
+import type { WritableDb } from '#kernel/store/database.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
+import { denialText, recordDenial } from './denial.ts'
 
 /** Requests that may wait at once: past it a gated call is denied. */
-const maxPending = 256
+export const maxPending = 256
+/** The same within one session, so that one talker does not take everybody's room. */
+export const maxPendingInSession = 32
+/** Standing approvals; past it one is taken back before another is given. */
+export const maxGrants = 1_000
 /** Timers hold no longer than this, in milliseconds; what expires later is looked at again then. */
 const longestTimerMs = 3_600_000
 
@@ -44,15 +53,30 @@ export class Approvals {
 
   constructor(deps: ApprovalDeps) {
     this.#deps = deps
+    for (const approval of withdrawOrphanedApprovals(deps.store.durable)) this.announce(approval)
     this.expire()
   }
 
-  request(wanted: Omit<NewApproval, 'timeout_at'>): ApprovalRow {
+  /** Why no further request can wait now, or null. */
+  fullReason(sessionId: string | null): string | null {
+    this.expire()
+    const { all, mine } = countPendingApprovals(this.#deps.store.read, sessionId)
+    if (mine >= maxPendingInSession) return `${mine} calls of this session wait for an approval already`
+    return all >= maxPending ? `${all} calls wait for an approval already` : null
+  }
+
+  /** Keeps the request, and with it, or not at all, what `alsoStore` writes. */
+  request(
+    wanted: Omit<NewApproval, 'timeout_at'>,
+    alsoStore: (approval: ApprovalRow, db: WritableDb) => void,
+  ): ApprovalRow {
     const { store, bus, timeoutSeconds } = this.#deps
-    if (listPendingApprovals(store.read).length >= maxPending)
-      throw new RuntimeError('unavailable', `${maxPending} calls wait for an approval; decide some of them first`)
     const timeout_at = timestamp(Date.now() + timeoutSeconds() * 1000)
-    const approval = insertApproval(store.durable, { ...wanted, timeout_at })
+    const approval = store.durable.transaction(() => {
+      const inserted = insertApproval(store.durable, { ...wanted, timeout_at })
+      alsoStore(inserted, store.durable)
+      return inserted
+    })()
     const named = { request_id: approval.id, tool: approval.tool_name }
     bus.publish('pending_approval', named)
     bus.publish('approval_requested', { ...named, status: statusText(approval) })
@@ -65,32 +89,16 @@ export class Approvals {
     this.expire()
     const { store } = this.#deps
     const approval = store.durable.transaction(() => {
-      const decided = decideApproval(store.durable, id, decision)
-      if (decided && decided.status === 'approved' && decided.scope !== 'once') {
-        insertGrant(store.durable, {
-          subject: decided.subject,
-          session_id: decided.scope === 'session' ? decided.session_id : null,
-          approval_id: decided.id,
-          tool_name: decided.tool_name,
-          tool_input: decided.tool_input,
-          decided_by: decided.decided_by ?? 'api',
-        })
-      }
+      const decided = this.#store(id, decision)
+      if (decided?.status === 'approved' && decided.scope !== 'once') this.#grant(decided)
       return decided
     })()
     if (!approval) {
       const known = loadApproval(store.read, id)
       throw new RuntimeError('conflict', `approval request ${id} is already ${statusText(known)}`)
     }
-    this.#announce(approval)
+    this.announce(approval)
     return approval
-  }
-
-  /** The requests of a turn that is over are nobody's any more. */
-  withdraw(turnId: string): void {
-    for (const { id } of pendingApprovalsOfTurn(this.#deps.store.read, turnId)) {
-      this.decide(id, { status: 'denied', scope: null, decided_by: 'keel', reason: 'its turn is over' })
-    }
   }
 
   /** Resolves once nothing of the turn waits for a person; rejects with the signal. */
@@ -104,45 +112,81 @@ export class Approvals {
     this.#decided.on('decided', listener)
   }
 
-  close(): void {
-    clearTimeout(this.#timer)
-  }
-
-  #announce(approval: ApprovalRow): void {
+  /** Tells of a decision that is stored. */
+  announce(approval: ApprovalRow): void {
     const { id: request_id, tool_name: tool, decided_by } = approval
     const name = approval.status === 'timed_out' ? 'approval_expired' : 'approval_decided'
     this.#deps.bus.publish(name, { request_id, tool, status: statusText(approval), decided_by })
     this.#decided.emit('decided', approval)
   }
 
+  close(): void {
+    clearTimeout(this.#timer)
+  }
+
+  /** Within the decision's transaction: what can not stand leaves the request undecided. */
+  #grant({
+    id,
+    subject,
+    session_id,
+    tool_name,
+    tool_input,
+    requested_authority,
+    decided_by,
+    scope,
+  }: ApprovalRow): void {
+    const { durable } = this.#deps.store
+    // Without a session it would hold everywhere.
+    if (scope === 'session' && session_id === null)
+      throw new RuntimeError('invalid', `scope: 'session' needs a call that was made in a session; this one was not`)
+    if (countGrants(durable) >= maxGrants)
+      throw new RuntimeError('conflict', `there are ${maxGrants} standing approvals; take some back first`)
+    insertGrant(durable, {
+      subject,
+      session_id: scope === 'session' ? session_id : null,
+      approval_id: id,
+      tool_name,
+      tool_input,
+      authority: requested_authority,
+      decided_by: decided_by ?? 'api',
+    })
+  }
+
   /** Ends those whose time is over, and looks again when the next one's is. */
   expire(): void {
-    const { store, log } = this.#deps
     clearTimeout(this.#timer)
     const now = Date.now()
-    let next = Number.POSITIVE_INFINITY
-    for (const { id, timeout_at } of listPendingApprovals(store.read)) {
-      const at = Date.parse(timeout_at)
-      if (at > now) next = Math.min(next, at)
-      else {
-        const expired = decideApproval(store.durable, id, {
-          status: 'timed_out',
-          scope: null,
-          decided_by: null,
-          reason: 'nobody decided in time',
-        })
-        if (expired) this.#announce(expired)
-      }
-    }
-    if (next === Number.POSITIVE_INFINITY) return
+    const deadlines = listDeadlines(this.#deps.store.read)
+    for (const { id, timeout_at } of deadlines) if (Date.parse(timeout_at) <= now) this.#timeOut(id)
+    const next = deadlines.find(({ timeout_at }) => Date.parse(timeout_at) > now)
+    if (next) this.#lookIn(Math.min(Date.parse(next.timeout_at) - now, longestTimerMs))
+  }
+
+  #timeOut(id: string): void {
+    const reason = 'nobody decided in time'
+    const decision = { status: 'timed_out', scope: null, decided_by: null, reason } as const
+    const expired = this.#deps.store.durable.transaction(() => this.#store(id, decision))()
+    if (expired) this.announce(expired)
+  }
+
+  #store(id: string, decision: ApprovalDecision): ApprovalRow | undefined {
+    const { durable } = this.#deps.store
+    const decided = decideApproval(durable, id, decision)
+    const denial = decided && denialText(decided)
+    if (decided && denial !== undefined) recordDenial(durable, decided, denial)
+    return decided
+  }
+
+  #lookIn(ms: number): void {
     const look = () => {
       try {
         this.expire()
       } catch (err) {
-        log.error({ err }, 'approvals could not be expired')
-        this.#timer = setTimeout(look, 1_000)
+        this.#deps.log.error({ err }, 'approvals could not be expired')
+        this.#lookIn(1_000)
       }
     }
-    this.#timer = setTimeout(look, Math.min(next - now, longestTimerMs)).unref()
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(look, ms).unref()
   }
 }

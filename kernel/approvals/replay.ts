@@ -1,8 +1,6 @@
 import type { Logger } from 'pino'
 import { type ApprovalRow, listUnusedApprovals } from '#kernel/store/approvals.ts'
-import { closeCutOffCalls } from '#kernel/store/tool-calls.ts'
 import { type CallDeps, callApproved, preview } from '#kernel/tools/call-tool.ts'
-import { subjectOf } from '#kernel/tools/gate.ts'
 import type { Toolbox } from '#kernel/tools/toolbox.ts'
 import { reasonOf } from '#sdk/errors.ts'
 import type { Approvals } from './approvals.ts'
@@ -19,31 +17,28 @@ export interface ReplayDeps extends CallDeps {
  * turn. Begins with those that an earlier kernel had approved and not begun.
  */
 export function replayApprovedCalls(deps: ReplayDeps): void {
-  const { approvals, store, log } = deps
+  const { approvals, store, log, signal } = deps
+  // The next kernel begins them.
+  if (signal.aborted) return
   const replay = (approval: ApprovalRow) => {
+    if (signal.aborted) return
     replayCall(approval, deps).catch((err) => log.error({ err, request_id: approval.id }, 'an approved call failed'))
   }
   approvals.onDecided((approval) => {
-    if (approval.status === 'approved' && approval.turn_id === null) replay(approval)
+    if (approval.turn_id === null && approval.status === 'approved') replay(approval)
   })
-  closeCutOffCalls(store.write, 'Keel ended while it ran; nobody knows whether it took effect.')
   for (const approval of listUnusedApprovals(store.read)) replay(approval)
 }
 
 async function replayCall(approval: ApprovalRow, deps: ReplayDeps): Promise<void> {
   const { toolbox, bus, signal } = deps
-  const { id: request_id, tool_name, turn_id, session_id, agent_id, channel } = approval
+  const { id: request_id, tool_name, turn_id } = approval
   const named = { request_id, tool: tool_name, turn_id }
   const failed = (error: string) => bus.publish('approval_replay_failed', { ...named, error })
   bus.publish('approval_replay_started', named)
-  const tool = toolbox.find(tool_name)
-  if (!tool) return void failed(`there is no tool named ${tool_name} any more`)
-  const input = JSON.parse(approval.tool_input) as Record<string, unknown>
-  const caller = { turn_id, session_id, agent_id, channel, authority: approval.requested_authority }
-  const wanted = { tool, input, caller, seq: null }
-  if (subjectOf(wanted) !== approval.subject) return void failed(`${tool_name} has changed since it was approved`)
   try {
-    const result = await callApproved(approval, wanted, signal, deps)
+    const result = await callApproved(approval, toolbox.find(tool_name), signal, deps)
+    if (result?.kind === 'denied') failed(result.reason)
     if (result?.kind !== 'done') return
     const { status, output } = result.answer
     if (status === 'success' || status === 'partial_success')

@@ -4,6 +4,7 @@ import type { answered, Reply } from '#kernel/http/reply.ts'
 import { providerOf } from '#kernel/inference/model-name.ts'
 import { apiGrant } from '#kernel/policy/authority.ts'
 import { parseCommand } from '#kernel/policy/commands.ts'
+import { countPendingApprovals } from '#kernel/store/approvals.ts'
 import { countActiveSessions } from '#kernel/store/sessions.ts'
 import { lastTurnAt } from '#kernel/store/turns.ts'
 import { acceptTurn, type NewMessage } from '#kernel/turns/accept-turn.ts'
@@ -53,7 +54,7 @@ export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
         breaker_half_open_count: states.filter(({ state }) => state === 'half_open').length,
         cache_entries: inference.cache.entries,
         cache_hit_rate_pct,
-        pending_approvals: 0,
+        pending_approvals: countPendingApprovals(store.read).all,
         taskable_subagents_total: 0,
         taskable_subagents_enabled: 0,
         taskable_subagents_booting: 0,

@@ -47,7 +47,10 @@ export const approvalsHandlers: Handlers<typeof approvalsRoutes, Pick<Context, '
   },
 
   listApprovalGrants: (_, { store }) => {
-    const grants = listGrants(store.read).map(({ subject: _subject, ...grant }) => grant)
+    const grants = listGrants(store.read).map(({ subject: _subject, authority, ...grant }) => ({
+      ...grant,
+      requested_authority: authority,
+    }))
     return { grants, count: grants.length }
   },
 
@@ -58,10 +61,15 @@ export const approvalsHandlers: Handlers<typeof approvalsRoutes, Pick<Context, '
   },
 }
 
-/** Control characters would let a name rewrite the line that a terminal shows it in. */
+/** Characters that are not seen would let a text rewrite the line that a terminal shows it in. */
+const unseen = /\p{Cc}|\p{Cf}|[\u2028\u2029]/gu
+/** The same, but for the line ends and tabs of a longer text. */
+const unseenInText = /[^\P{Cc}\t\n]|\p{Cf}|[\u2028\u2029]/gu
+
 function decider({ decided_by, operator, reason }: Decision) {
-  const name = (decided_by ?? operator ?? 'api').replaceAll(/\p{Cc}/gu, '')
-  return { decided_by: name === '' ? 'api' : name, reason: reason ?? null }
+  const name = (decided_by ?? operator ?? '').replaceAll(unseen, '').trim()
+  const why = reason?.replaceAll(unseenInText, '').trim() ?? ''
+  return { decided_by: name === '' ? 'api' : name, reason: why === '' ? null : why }
 }
 
 function view(row: ApprovalRow): Approval {

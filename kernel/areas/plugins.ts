@@ -1,18 +1,24 @@
 import type { Context } from '#kernel/context.ts'
 import { isOnPath } from '#kernel/guests/on-path.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
+import type { Reply } from '#kernel/http/reply.ts'
+import { isCompanionOf } from '#kernel/plugins/companion-skills.ts'
+import { frameHeaders, framePage, frameScript, pageHeaders } from '#kernel/plugins/frame.ts'
 import type { Plugin } from '#kernel/plugins/plugin.ts'
 import { settingsOf } from '#kernel/plugins/plugin-tools.ts'
 import type { Plugins } from '#kernel/plugins/registry.ts'
-import { frameHeaders, framePage, frameScript, readWebFile } from '#kernel/plugins/web-files.ts'
+import { readWebFile } from '#kernel/plugins/web-files.ts'
 import { apiGrant } from '#kernel/policy/authority.ts'
 import { callTool } from '#kernel/tools/call-tool.ts'
 import type { Tool } from '#kernel/tools/tool.ts'
 import type { Plugin as PluginView, pluginsRoutes } from '#sdk/contracts/plugins.ts'
 import { RuntimeError } from '#sdk/errors.ts'
-import { askedPermissions, riskOfTool } from '#sdk/plugin-manifest.ts'
+import { askedPermissions, permissionsOfTool, riskOfTool } from '#sdk/plugin-manifest.ts'
 
-type PluginsContext = Pick<Context, 'plugins' | 'config' | 'store' | 'bus' | 'judge' | 'approvals' | 'toolbox'>
+type PluginsContext = Pick<
+  Context,
+  'plugins' | 'skills' | 'config' | 'store' | 'bus' | 'judge' | 'approvals' | 'toolbox'
+>
 
 export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
   listPlugins(_, { plugins }) {
@@ -27,7 +33,10 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
   },
 
   listPluginTools(_, { plugins }) {
-    const tools = plugins.tools().map((tool) => ({ ...toolView(tool), plugin: pluginOf(tool) }))
+    const tools = plugins
+      .list()
+      .filter((plugin) => plugins.status(plugin) === 'Active')
+      .flatMap((plugin) => toolViews(plugin).map((tool) => ({ ...tool, plugin: plugin.source.manifest.name })))
     return { tools, count: tools.length }
   },
 
@@ -47,22 +56,26 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
         ...(declared.enum && { enum: declared.enum }),
         value: values[name] as string | number | boolean,
       })),
-      secrets: manifest.secrets.map((secret) => ({ ...secret, set: plugins.hasSecret(params.name, secret.name) })),
+      secrets: manifest.secrets.map((secret) => ({ ...secret, set: plugins.secrets.has(params.name, secret.name) })),
     }
   },
 
   async reloadPlugins(_, { plugins }) {
     await plugins.reload()
-    const broken = plugins.broken()
+    const [live, broken] = [plugins.list(), plugins.broken()]
     return {
       reloaded: true,
-      count: plugins.list().length + broken.length,
-      issues: broken.map(({ name, error }) => `rejected plugin '${name}': ${error}`),
+      count: live.length + broken.length,
+      issues: [...live.map(({ row, error }) => ({ name: row.name, error })), ...broken]
+        .filter(({ error }) => error !== null)
+        .map(({ name, error }) => `rejected plugin '${name}': ${error}`),
     }
   },
 
-  async removePlugin({ params }, { plugins }) {
+  async removePlugin({ params }, { plugins, skills }) {
     await plugins.remove(params.name)
+    for (const name of [...skills.list().map((skill) => skill.name), ...skills.missing().map(({ row }) => row.name)])
+      if (isCompanionOf(params.name, name)) skills.forget(name)
     return { name: params.name, deleted: true }
   },
 
@@ -99,20 +112,21 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
   },
 
   async executePluginTool({ params, body, signal, reply }, context) {
-    const { config, plugins } = context
-    const tool = findTool(plugins, params.name, params.tool)
+    const { config } = context
     const { security, approvals, plugins: settings } = config.current()
-    if (tool.risk === 'Dangerous' && !approvals.enabled && !settings.api_dangerous)
-      throw new RuntimeError(
-        'forbidden',
-        `tool '${params.tool}' is Dangerous-level: it runs over the API with an approval (approvals.enabled), or where plugins.api_dangerous is true`,
-      )
+    const found = findTool(context, params.name, params.tool)
+    const isOpen = found.risk !== 'Dangerous' || settings.api_dangerous
+    const tool = isOpen
+      ? found
+      : { ...found, conditions: approvals.enabled ? askedFirst(found) : closedToApi(params.tool) }
+    const { source: api, level: authority } = apiGrant(security)
     const caller = {
       turn_id: null,
       session_id: null,
       agent_id: null,
       channel: 'api',
-      authority: apiGrant(security).level,
+      authority,
+      standing: { sources: [api], ceiling: null, threat_score: 0 },
     }
     const result = await callTool({ tool, input: body, caller }, signal, context)
     if (result.kind === 'denied') throw new RuntimeError('forbidden', result.reason)
@@ -131,27 +145,45 @@ export const pluginsHandlers: Handlers<typeof pluginsRoutes, PluginsContext> = {
 
   getPluginFrame({ params, reply }, { plugins }) {
     const { manifest } = loadWeb(plugins, params.name)
+    for (const [name, value] of frameHeaders) reply.header(name, value)
     return reply.text(framePage(manifest.name), 'text/html; charset=utf-8')
   },
 
   getPluginFrameScript: ({ reply }) => reply.text(frameScript, 'text/javascript; charset=utf-8'),
 
-  async getPluginFile({ params, reply }, { plugins }) {
-    const { root, manifest } = loadWeb(plugins, params.name)
-    const { bytes, type } = await readWebFile(root, manifest.web?.root ?? 'web', params.file)
-    for (const [name, value] of frameHeaders) reply.header(name, value)
-    return reply.text(bytes, type)
-  },
+  getPluginFile: ({ params, reply }, { plugins }) => sendWebFile(plugins, params.name, params.file, reply),
+
+  getPluginFileInFolder: ({ params, reply }, { plugins }) =>
+    sendWebFile(plugins, params.name, `${params.folder}/${params.file}`, reply),
 }
 
-function findTool(plugins: Plugins, plugin: string, name: string): Tool {
-  const known = plugins.tools()
-  const tool = known.find((candidate) => candidate.name === name && pluginOf(candidate) === plugin)
+/** Under the name by which the policy, the approvals and the audit know it. */
+function findTool({ plugins, toolbox }: Pick<Context, 'plugins' | 'toolbox'>, plugin: string, name: string): Tool {
+  const tool = toolbox.findOf(plugin, name)
   if (tool) return tool
-  plugins.load(plugin)
-  const other = known.find((candidate) => candidate.name === name)
-  if (other) throw new RuntimeError('invalid', `tool '${name}' belongs to plugin '${pluginOf(other)}', not '${plugin}'`)
+  const { manifest } = plugins.load(plugin).source
+  const isOwn = manifest.tools.some((own) => own.name === name)
+  const other = plugins.tools().find((candidate) => candidate.name === name)
+  if (!isOwn && other?.source.kind === 'plugin')
+    throw new RuntimeError('invalid', `tool '${name}' belongs to plugin '${other.source.plugin}', not '${plugin}'`)
   throw new RuntimeError('not_found', `tool '${name}' not found in plugin '${plugin}'`)
+}
+
+function askedFirst({ name, conditions }: Tool): NonNullable<Tool['conditions']> {
+  return (input, caller) => ({ ask: `tool '${name}' is Dangerous-level`, ...conditions?.(input, caller) })
+}
+
+/** Denied at the gate, so that it is on record. */
+function closedToApi(name: string): NonNullable<Tool['conditions']> {
+  const deny = `tool '${name}' is Dangerous-level: it runs over the API with an approval (approvals.enabled), or where plugins.api_dangerous is true`
+  return () => ({ deny })
+}
+
+async function sendWebFile(plugins: Plugins, plugin: string, file: string, reply: Reply) {
+  const { root, manifest } = loadWeb(plugins, plugin)
+  const { bytes, type } = await readWebFile(root, manifest.web?.root ?? 'web', file)
+  for (const [name, value] of pageHeaders) reply.header(name, value)
+  return reply.text(bytes, type)
 }
 
 function loadWeb(plugins: Plugins, name: string) {
@@ -161,31 +193,26 @@ function loadWeb(plugins: Plugins, name: string) {
   return plugin.source
 }
 
-function pluginOf({ source }: Tool): string {
-  return source.kind === 'plugin' ? source.plugin : ''
-}
-
-function toolView({ name, description, parameters, risk }: Tool) {
-  return { name, description, parameters, risk_level: risk, permissions: [] }
+function toolViews({ source: { manifest }, described }: Plugin): PluginView['tools'] {
+  return manifest.tools.map((tool) => ({
+    name: tool.name,
+    description: tool.description || (described?.get(tool.name)?.description ?? ''),
+    parameters: tool.parameters ?? described?.get(tool.name)?.parameters ?? {},
+    risk_level: riskOfTool(tool),
+    permissions: permissionsOfTool(tool, manifest),
+  }))
 }
 
 function view(plugin: Plugin, plugins: Plugins): PluginView {
-  const { source, row, error, described } = plugin
+  const { source, row, error } = plugin
   const { manifest, warnings, root } = source
   const asked = askedPermissions(manifest)
-  const granted = plugins.granted(plugin)
-  const open = asked.filter((name) => !granted.includes(name))
+  const { granted, lacking } = plugins.grants(plugin)
   return {
     name: manifest.name,
     version: manifest.version,
     status: plugins.status(plugin),
-    tools: manifest.tools.map((tool) => ({
-      name: tool.name,
-      description: tool.description || (described?.get(tool.name)?.description ?? ''),
-      parameters: tool.parameters ?? described?.get(tool.name)?.parameters ?? {},
-      risk_level: riskOfTool(tool),
-      permissions: tool.permissions.length > 0 ? tool.permissions : manifest.permissions,
-    })),
+    tools: toolViews(plugin),
     description: manifest.description,
     author: manifest.author,
     enabled: plugins.status(plugin) === 'Active',
@@ -197,7 +224,9 @@ function view(plugin: Plugin, plugins: Plugins): PluginView {
     requirements: manifest.requirements.map((needed) => ({ ...needed, found: isOnPath(needed.command) })),
     warnings: [
       ...warnings,
-      ...(open.length > 0 ? [`asks for ${open.join(', ')}: grant it with keel plugin enable ${manifest.name}`] : []),
+      ...(lacking.length > 0
+        ? [`asks for ${lacking.join(', ')}: grant it with keel plugin enable ${manifest.name}`]
+        : []),
       ...(row.disabled_reason === null ? [] : [`disabled by Keel: ${row.disabled_reason}`]),
     ],
     ...(error !== null && { error }),

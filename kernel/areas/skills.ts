@@ -1,5 +1,4 @@
-import { mkdir, rename, rm } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import type { Context } from '#kernel/context.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
 import { auditSkills, standingOf } from '#kernel/skills/audit.ts'
@@ -7,11 +6,9 @@ import { type BuiltinSkill, builtinSkills, isBuiltin } from '#kernel/skills/buil
 import { catalogHandlers } from '#kernel/skills/catalog/handlers.ts'
 import { readText } from '#kernel/skills/read-skill.ts'
 import type { Skills } from '#kernel/skills/registry.ts'
-import { isTrusted, type Skill } from '#kernel/skills/skill.ts'
-import type { SkillRow } from '#kernel/store/skills.ts'
+import { isTrusted, kindOf, type Skill } from '#kernel/skills/skill.ts'
 import type { Skill as SkillView, skillsRoutes } from '#sdk/contracts/skills.ts'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
-import { timestamp } from '#sdk/ids.ts'
 
 const builtinPrefix = 'builtin:'
 const maxListedFiles = 1_000
@@ -32,6 +29,8 @@ export const skillsHandlers: Handlers<
   async getSkill({ params }, { skills }) {
     const builtin = findBuiltin(params.id)
     if (builtin) return { ...builtinView(builtin), ...noFile, content: builtin.body, body: builtin.body }
+    const gone = findMissing(skills, params.id)
+    if (gone) return { ...missingView(gone), ...noFile, content: null, content_error: missingReason(gone), body: null }
     const skill = loadSkill(skills, params.id)
     const content = await readText(skill.source_path).then(
       (text) => ({ content: text }),
@@ -44,7 +43,7 @@ export const skillsHandlers: Handlers<
       triggers_json: JSON.stringify(skill.triggers),
       tool_chain_json: skill.tool_chain.length > 0 ? JSON.stringify(skill.tool_chain) : null,
       policy_overrides_json: JSON.stringify(skill.policy_overrides),
-      script_path: skill.script_path,
+      script_path: skill.script_path === null ? null : join(skill.base, skill.script_path),
       body: skill.body,
       frontmatter: skill.frontmatter,
       files: skill.files.slice(0, maxListedFiles),
@@ -53,15 +52,8 @@ export const skillsHandlers: Handlers<
 
   async deleteSkill({ params, query }, { skills }) {
     refuseBuiltin(params.id, 'deleted')
-    const gone = skills.missing().find(({ id, name }) => id === params.id || name === params.id)
-    const { id, name, root } = gone ? { ...gone, root: null } : loadSkill(skills, params.id)
-    if (root !== null && query.purge) await rm(root, { recursive: true })
-    else if (root !== null) {
-      const trash = join(skills.dir, '.trash')
-      await mkdir(trash, { recursive: true, mode: 0o700 })
-      await rename(root, join(trash, `${timestamp().replaceAll(/[:.]/g, '-')}-${basename(root)}`))
-    }
-    skills.forget(name)
+    const { id, name } = findMissing(skills, params.id)?.row ?? loadSkill(skills, params.id)
+    await skills.remove(name, { purge: query.purge })
     return { id, name, deleted: true }
   },
 
@@ -94,7 +86,7 @@ export const skillsHandlers: Handlers<
     for (const { name } of skills.list())
       if ((await standingOf(name, skills)).drift_status !== 'in_sync') drifted.push(name)
     const { issues } = await skills.reload()
-    const forgotten = skills.missing().map(({ name }) => name)
+    const forgotten = skills.missing().flatMap(({ row, error }) => (error === null ? [row.name] : []))
     for (const name of forgotten) skills.forget(name)
     return { reloaded: drifted.filter((name) => !forgotten.includes(name)), forgotten, issues }
   },
@@ -118,11 +110,10 @@ function refuseBuiltin(id: string, what: string): void {
 
 function view(skill: Skill): SkillView {
   const { id, name, description, risk_level, enabled, version, author, triggers, priority, findings } = skill
-  const scripted = skill.files.some(({ path }) => path.startsWith('scripts/'))
   return {
     id,
     name,
-    kind: skill.kind === 'structured' ? 'structured' : scripted ? 'scripted' : 'instruction',
+    kind: kindOf(skill),
     description,
     risk_level,
     enabled,
@@ -143,9 +134,19 @@ function view(skill: Skill): SkillView {
   }
 }
 
-/** A skill whose files are gone: known still, and of no use. */
-function missingView(row: SkillRow): SkillView {
-  const { trusted_hash: _hash, content_hash: _content, script_path: _script, ...fields } = row
+type Missing = ReturnType<Skills['missing']>[number]
+
+function findMissing(skills: Skills, idOrName: string): Missing | undefined {
+  return skills.missing().find(({ row: { id, name } }) => id === idOrName || name === idOrName.toLowerCase())
+}
+
+function missingReason({ error }: Missing): string {
+  return error ?? 'its files are not in the skills folder'
+}
+
+/** A skill whose files are gone or broken: known still, and of no use. */
+function missingView(missing: Missing): SkillView {
+  const { row: fields, error } = missing
   return {
     id: fields.id,
     name: fields.name,
@@ -162,8 +163,8 @@ function missingView(row: SkillRow): SkillView {
     source_path: fields.source_path,
     triggers: noTriggers,
     priority: 0,
-    drift_status: 'missing_on_disk',
-    error: 'its files are not in the skills folder',
+    drift_status: error === null ? 'missing_on_disk' : 'invalid_metadata',
+    error: missingReason(missing),
     trusted: false,
     unmet_requirements: [],
     findings: [],

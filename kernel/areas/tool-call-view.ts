@@ -8,6 +8,6 @@ export function toolCallFailed({ status }: Pick<ToolCallRow, 'status'>): boolean
 }
 
 /** A tool call as the Observatory and the audit show it. */
-export function toolCallView(call: ToolCallRow): TurnToolCall {
+export function toolCallView(call: ToolCallRow): TurnToolCall & Pick<ToolCallRow, 'turn_id'> {
   return { ...call, error: toolCallFailed(call) ? call.output : null }
 }

@@ -1,7 +1,9 @@
 import type { Approval } from '#sdk/contracts/approvals.ts'
 import { RuntimeError } from '#sdk/errors.ts'
+import { terminalLine } from '../logs/terminal-text.ts'
 import type { CliSession } from './connection.ts'
 import { duration } from './status.ts'
+import { visibleJson } from './visible-json.ts'
 
 export interface DecisionOptions {
   scope?: string
@@ -35,12 +37,13 @@ export async function listApprovals({ client, out }: CliSession, { all }: { all?
 /** Shows the whole of what is asked: what is approved is exactly this. */
 export async function showApproval({ client, out }: CliSession, id: string): Promise<void> {
   out.value(await client.approvals.getApproval({ params: { id } }), (approval) => {
-    for (const [name, value] of describe(approval)) out.line(`${out.style('dim', name.padEnd(10))}${value}`)
+    for (const [name, value] of describe(approval))
+      out.line(`${out.style('dim', name.padEnd(10))}${terminalLine(value)}`)
     out.line(out.style('dim', 'input'))
-    out.line(JSON.stringify(JSON.parse(approval.tool_input), null, 2))
+    out.line(visibleJson(JSON.parse(approval.tool_input), 2))
     if (approval.tool_call?.output) {
       out.line(out.style('dim', `output (${approval.tool_call.status})`))
-      out.line(approval.tool_call.output)
+      out.raw(`${approval.tool_call.output}\n`)
     }
   })
 }

@@ -1,8 +1,10 @@
 import { createInterface, type Interface } from 'node:readline/promises'
 import type { AgentStreamEvent } from '#sdk/contracts/agent.ts'
+import { isErrorOf } from '#sdk/errors.ts'
 import { terminalLine } from '../logs/terminal-text.ts'
 import type { CliSession } from './connection.ts'
 import { failureText } from './failure.ts'
+import { visibleJson } from './visible-json.ts'
 
 export interface ChatOptions {
   session?: string
@@ -162,7 +164,7 @@ class Conversation {
     const { client, io, out } = this.#cli
     this.#freshLine()
     out.line(
-      out.style('yellow', terminalLine(`${event.tool_name} needs your approval: ${JSON.stringify(event.input ?? {})}`)),
+      out.style('yellow', terminalLine(`${event.tool_name} needs your approval: ${visibleJson(event.input ?? {})}`)),
     )
     if (!this.asker) {
       out.note(`Decide with: keel approvals approve ${event.request_id} (or deny)`)
@@ -170,8 +172,14 @@ class Conversation {
     }
     const answer = await this.asker.question('Allow it? [y/N] ', { signal: io.signal })
     const decision = { params: { id: event.request_id }, body: { decided_by: 'cli' } }
-    if (/^y(es)?$/i.test(answer.trim())) await client.approvals.approveRequest(decision)
-    else await client.approvals.denyRequest(decision)
+    try {
+      if (/^y(es)?$/i.test(answer.trim())) await client.approvals.approveRequest(decision)
+      else await client.approvals.denyRequest(decision)
+    } catch (thrown) {
+      // Somebody else, or the time's end, was faster; the turn goes on with that.
+      if (!isErrorOf(thrown, 'conflict')) throw thrown
+      out.note(thrown.message)
+    }
   }
 }
 

@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import { newId } from '#sdk/ids.ts'
 import { pack } from '../archive/pack.ts'
@@ -11,11 +10,8 @@ import { openConfig } from '../config/live-config.ts'
 import { watchEntries } from '../guests/watch-entries.ts'
 import { openHome } from '../home.ts'
 import { collectPlugin } from '../plugins/collect.ts'
+import { writeFiles } from '../plugins/install.ts'
 import type { CliSession } from './connection.ts'
-
-/** How long a save may take to be live, in milliseconds, before that is said. */
-const liveMs = 10_000
-const pollMs = 40
 
 /** Runs the plugin's tests with Keel's own Node; the exit code is theirs. */
 export async function testPlugin({ io }: CliSession, folder: string): Promise<number> {
@@ -51,9 +47,12 @@ export async function developPlugin(session: CliSession, folder: string): Promis
   const bring = async () => {
     const startedAt = performance.now()
     try {
-      await place(await collectPlugin(root).then(({ files }) => files), join(dir, name), join(dir, '.staging', newId()))
+      const collected = await collectPlugin(root)
+      if (collected.name !== name)
+        throw new RuntimeError('invalid', `plugin.toml: name: it was ${name}; start keel plugin dev again`)
+      await place(collected.files, join(dir, name), join(dir, '.staging', newId()))
       await client.plugins.reloadPlugins()
-      const plugin = await settled(session, name)
+      const plugin = await client.plugins.getPlugin({ params: { name } })
       const took = `${Math.round(performance.now() - startedAt)} ms`
       if (plugin.error !== undefined) out.line(out.style('red', `✗ ${plugin.error}`))
       else
@@ -84,24 +83,10 @@ export async function developPlugin(session: CliSession, folder: string): Promis
 async function place(files: ReadonlyMap<string, Buffer>, target: string, staging: string): Promise<void> {
   const [fresh, old] = [join(staging, 'new'), join(staging, 'old')]
   try {
-    for (const [path, bytes] of files) {
-      await mkdir(dirname(join(fresh, path)), { recursive: true, mode: 0o700 })
-      await writeFile(join(fresh, path), bytes)
-    }
+    await writeFiles(files, fresh)
     if (existsSync(target)) await rename(target, old)
     await rename(fresh, target)
   } finally {
     await rm(staging, { recursive: true, force: true })
-  }
-}
-
-async function settled({ client, io }: CliSession, name: string) {
-  const until = Date.now() + liveMs
-  for (;;) {
-    const plugin = await client.plugins.getPlugin({ params: { name } }).catch((thrown) => {
-      if (Date.now() > until) throw thrown
-    })
-    if (plugin) return plugin
-    await delay(pollMs, undefined, { signal: io.signal })
   }
 }

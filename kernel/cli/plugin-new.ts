@@ -1,15 +1,16 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { RuntimeError } from '#sdk/errors.ts'
+import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import { pluginNamePattern } from '#sdk/plugin-manifest.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { CliSession } from './connection.ts'
 
 const run = promisify(execFile)
+const digestLength = 12
 const sdkFolder = fileURLToPath(new URL('../../sdk', import.meta.url))
 
 /** Writes the folder of a new plugin: a tool that works, and its test. */
@@ -36,18 +37,25 @@ export async function newPlugin(session: CliSession, name: string, { js = false 
   })
 }
 
-/** The SDK as a file that npm can install, made once for each version of Keel. */
+/** The SDK as a file that npm can install, made once for each state of Keel. */
 async function packedSdk({ home, out }: CliSession): Promise<string> {
+  const { isSdkBuilt, sourceDigest } = await import('../../sdk/build.ts')
   const folder = join(home.root, 'sdk')
-  const archive = join(folder, `keel-sdk-${packageJson.version}.tgz`)
+  const name = `keel-sdk-${packageJson.version}`
+  const archive = join(folder, `${name}-${sourceDigest().slice(0, digestLength)}.tgz`)
   if (existsSync(archive)) return archive
   out.note('Building the SDK, once …')
-  if (!existsSync(join(sdkFolder, 'dist'))) {
-    const { buildSdk } = await import('../../sdk/build.ts')
-    buildSdk()
+  if (!isSdkBuilt()) {
+    // In a process of its own: it takes seconds, and Node warns of how types are taken out.
+    const build = ['--disable-warning=ExperimentalWarning', join(sdkFolder, 'build.ts')]
+    await run(process.execPath, build).catch((cause) => {
+      const message = `the SDK could not be built; it takes the packages that npm ci installs: ${reasonOf(cause)}`
+      throw new RuntimeError('unavailable', message, undefined, { cause })
+    })
   }
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await run('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: sdkFolder })
+  await rename(join(folder, `${name}.tgz`), archive)
   return archive
 }
 
@@ -144,6 +152,8 @@ test('wants a name', async () => {
       null,
       2,
     )}\n`,
+    // They come prebuilt, for a Node that may be another than the author's.
+    '.npmrc': '# No package needs its scripts.\nignore-scripts=true\n',
     '.gitignore': 'node_modules/\n*.keel.zip\n',
     'README.md': `# ${name}\n\nA plugin for Keel.\n\n- \`npm install\`, then \`keel plugin test\` runs its tests in Keel's sandbox\n- \`keel plugin dev .\` brings each save into the running Keel\n- \`keel plugin pack .\` makes one file of it, \`keel plugin install .\` installs it\n`,
   }

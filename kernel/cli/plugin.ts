@@ -60,12 +60,29 @@ export async function uninstallPlugin({ client, out }: CliSession, name: string)
   )
 }
 
-export async function setPluginSetting(session: CliSession, name: string, key: string, text: string): Promise<void> {
-  const { client, out } = session
+/** Shows the settings, or changes one; without a value, that one is put back to its default. */
+export async function configurePlugin(
+  { client, out }: CliSession,
+  name: string,
+  key?: string,
+  text?: string,
+): Promise<void> {
   const { settings } = await client.plugins.getPlugin({ params: { name } })
+  if (key === undefined)
+    return out.value(settings, () =>
+      out.table(
+        ['SETTING', 'VALUE', 'DEFAULT', 'FOR'],
+        settings.map((setting) => [
+          setting.name,
+          JSON.stringify(setting.value),
+          JSON.stringify(setting.default),
+          setting.description,
+        ]),
+      ),
+    )
   const declared = settings.find((setting) => setting.name === key)
   if (!declared) throw new RuntimeError('not_found', `plugin '${name}' has no setting ${key}`)
-  const body = { settings: { [key]: settingFrom(text, declared.type) } }
+  const body = { settings: { [key]: text === undefined ? null : settingFrom(text, declared.type) } }
   out.value(await client.plugins.configurePlugin({ params: { name }, body }), (answer) =>
     out.line(`${key} = ${JSON.stringify(answer.settings[key])}`),
   )
@@ -78,7 +95,16 @@ function settingFrom(text: string, type: PluginSetting['type']): string | number
   return text
 }
 
-export async function setPluginSecret(session: CliSession, name: string, secret: string): Promise<void> {
+export async function setPluginSecret(
+  session: CliSession,
+  name: string,
+  secret: string,
+  { forget = false }: { forget?: boolean },
+): Promise<void> {
+  if (forget) {
+    const answer = await session.client.plugins.deletePluginSecret({ params: { name, secret } })
+    return session.out.value(answer, () => session.out.line(`${secret} of ${name} is forgotten.`))
+  }
   const value = await readSecret(session.io, `${secret} of ${name}: `)
   const answer = await session.client.plugins.setPluginSecret({ params: { name, secret }, body: { value } })
   session.out.value(answer, () => session.out.line(`${secret} of ${name} is stored sealed.`))

@@ -17,12 +17,12 @@ import { openSession } from './connection.ts'
 import { doctor } from './doctor.ts'
 import { showLogs } from './logs.ts'
 import {
+  configurePlugin,
   disablePlugin,
   enablePlugin,
   listPlugins,
   runPluginTool,
   setPluginSecret,
-  setPluginSetting,
   showPlugin,
   uninstallPlugin,
 } from './plugin.ts'
@@ -346,20 +346,24 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
     .argument('<name>')
     .action((name: string, _, command: Command) => disablePlugin(session(command), name))
   plugin
-    .command('set')
-    .description('change one of its settings')
+    .command('config')
+    .alias('set')
+    .description('show its settings, or change one; without a value it is put back to its default')
     .argument('<name>')
-    .argument('<setting>')
-    .argument('<value>')
-    .action((name: string, key: string, value: string, _, command: Command) =>
-      setPluginSetting(session(command), name, key, value),
+    .argument('[setting]')
+    .argument('[value]')
+    .action((name: string, key: string | undefined, value: string | undefined, _, command: Command) =>
+      configurePlugin(session(command), name, key, value),
     )
   plugin
     .command('secret')
     .description('store one of its secrets, from stdin or typed unseen')
     .argument('<name>')
     .argument('<secret>')
-    .action((name: string, secret: string, _, command: Command) => setPluginSecret(session(command), name, secret))
+    .option('--forget', 'take it away instead')
+    .action((name: string, secret: string, options: { forget?: boolean }, command: Command) =>
+      setPluginSecret(session(command), name, secret, options),
+    )
   plugin
     .command('run')
     .description('run one of its tools')

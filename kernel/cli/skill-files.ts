@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs'
-import { cp, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import { RuntimeError } from '#sdk/errors.ts'
 import { newId } from '#sdk/ids.ts'
 import { skillNamePattern } from '#sdk/skill.ts'
-import { unpack } from '../archive/unpack.ts'
 import { openConfig } from '../config/live-config.ts'
 import { isForeignFolder } from '../guests/plain-file.ts'
 import { openHome } from '../home.ts'
 import { buildCatalog } from '../skills/catalog/build-catalog.ts'
 import { readSkill } from '../skills/read-skill.ts'
+import { unpackSkill } from '../skills/unpack-skill.ts'
 import type { CliSession } from './connection.ts'
 
 /** Puts a skill's folder, archive or file into this home's skills folder; a Keel that runs takes it up. */
@@ -20,23 +20,16 @@ export async function installSkillFrom({ home, io, out }: CliSession, source: st
   const staging = join(dir, '.staging', newId())
   try {
     await mkdir(staging, { recursive: true, mode: 0o700 })
-    const staged = join(
-      staging,
-      basename(from, extname(from) === '.zip' ? '.zip' : undefined).replace(/-\d[\w.]*$/, ''),
-    )
-    if (extname(from) === '.zip') {
-      await mkdir(staged)
-      await unpack(from, staged)
-    } else {
-      const isFolder = (await stat(from)).isDirectory()
+    const isArchive = extname(from) === '.zip'
+    // As catalogs name them: without the version.
+    const name = isArchive ? basename(from, '.zip').replace(/-v?\d+(?:\.\w+)+$/, '') : basename(from)
+    const staged = join(staging, name)
+    if (isArchive) await unpackSkill(from, staged)
+    else {
       const filter = (path: string) => path === from || !isForeignFolder(basename(path))
-      await cp(from, isFolder ? staged : join(staging, basename(from)), {
-        recursive: true,
-        filter,
-        verbatimSymlinks: true,
-      })
+      await cp(from, staged, { recursive: true, filter, verbatimSymlinks: true })
     }
-    const skill = await readSkill(existsSync(staged) ? staged : join(staging, basename(from)))
+    const skill = await readSkill(staged)
     const target = join(dir, basename(skill.root))
     if (existsSync(target))
       throw new RuntimeError(

@@ -15,7 +15,7 @@ export async function listSkills({ client, out }: CliSession, { all = false }: {
         skill.name,
         skill.kind,
         skill.drift_status === 'missing_on_disk' ? 'missing' : skill.enabled ? 'on' : 'off',
-        skill.kind === 'scripted' ? (skill.trusted ? 'trusted' : 'not trusted') : '–',
+        skill.kind === 'scripted' || skill.kind === 'structured' ? (skill.trusted ? 'trusted' : 'not trusted') : '–',
         skill.registry_source,
         skill.error ?? skill.unmet_requirements[0] ?? skill.findings[0]?.message ?? '',
       ]),

@@ -1,7 +1,8 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import { RuntimeError } from '#sdk/errors.ts'
+import { resolveInside } from '#sdk/path-root.ts'
 
 /*
  * Files that guests bring along. What is opened is checked, not what it is called: links, pipes and devices are refused.
@@ -46,6 +47,14 @@ export async function readPlain(path: string, maxBytes: number): Promise<Buffer>
   // It may have grown since its size was asked.
   if (length > size) throw tooLarge(length)
   return buffer.subarray(0, length)
+}
+
+/** The same for a path from a folder on, on which no folder is a link either. */
+export async function readPlainInside(root: string, path: string, maxBytes: number): Promise<Buffer> {
+  const { base, real, exists } = await resolveInside(root, path)
+  if (!exists) throw new RuntimeError('invalid', `${path} is not there`)
+  if (real !== join(base, path)) throw new RuntimeError('invalid', `${path} leads over a symbolic link`)
+  return readPlain(real, maxBytes)
 }
 
 export function refuseUnusual(name: string, stats: Stats): void {

@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs'
 import { opendir, readFile } from 'node:fs/promises'
 import { extname, join, relative, sep } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { isForeignFolder, readPlain } from '#kernel/guests/plain-file.ts'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import { readPlugin } from './read-plugin.ts'
 
 const maxFileBytes = 32 * 1_048_576
 const maxFiles = 2_000
+const maxTotalBytes = 128 * 1_048_576
 /** What an author has in the folder and its users do not need. */
 const leftOut =
   /(?:^|\/)(?:package(?:-lock)?\.json|tsconfig(?:\..+)?\.json|vitest\.config\.[cm]?[jt]s|Thumbs\.db|[^/]*\.(?:test|spec)\.[cm]?[jt]s|[^/]*\.keel\.zip)$/
@@ -16,7 +18,7 @@ const sdkName = '@keel/sdk'
 export async function collectPlugin(
   root: string,
 ): Promise<{ name: string; version: string; files: Map<string, Buffer> }> {
-  const { manifest, code } = await readPlugin(root)
+  const { manifest, code } = await readPlugin(root, { anyFolder: true })
   const files = await readFiles(root)
   const entry = code?.entry
   if (entry !== undefined && (await hasPackages(root))) {
@@ -61,13 +63,23 @@ async function bundle(root: string, entry: string): Promise<string> {
     await bundled.close()
     return output[0].code
   } catch (thrown) {
-    throw new RuntimeError('invalid', `it can not be bundled: ${reasonOf(thrown).split('\n', 2).join(' ')}`)
+    throw new RuntimeError('invalid', `it can not be bundled: ${bundlingError(thrown)}`, undefined, { cause: thrown })
   }
+}
+
+/** What is wrong, and where, out of the picture that the bundler draws of it. */
+function bundlingError(thrown: unknown): string {
+  const { errors } = thrown as { errors?: readonly unknown[] }
+  const text = stripVTControlCharacters(reasonOf(errors?.[0] ?? thrown))
+  const place = /\[ (\S+:\d+:\d+) \]/.exec(text)?.[1]
+  const [sentence = ''] = text.replace(/^\[[A-Z_]+\] /, '').split('\n', 1)
+  return place === undefined ? sentence : `${sentence} (${place})`
 }
 
 async function readFiles(root: string): Promise<Map<string, Buffer>> {
   const files = new Map<string, Buffer>()
   const folders = ['']
+  let total = 0
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     for await (const entry of await opendir(join(root, folder))) {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`
@@ -75,7 +87,10 @@ async function readFiles(root: string): Promise<Map<string, Buffer>> {
       if (entry.isDirectory()) folders.push(path)
       else {
         if (files.size >= maxFiles) throw new RuntimeError('too_large', `it has more than ${maxFiles} files`)
-        files.set(path, await readPlain(join(root, path), maxFileBytes))
+        const bytes = await readPlain(join(root, path), maxFileBytes)
+        total += bytes.length
+        if (total > maxTotalBytes) throw new RuntimeError('too_large', `it has more than ${maxTotalBytes} bytes`)
+        files.set(path, bytes)
       }
     }
   }

@@ -23,6 +23,7 @@ export class HostCalls {
     const perform = Object.hasOwn(this.#functions, name) ? this.#functions[name] : undefined
     if (!perform || !session.allowed.has(name))
       throw new RuntimeError('forbidden', `${name} was not granted to ${session.plugin}`)
+    if (session.left-- <= 0) throw new RuntimeError('rate_limited', 'host functions were used too often')
     const used = session.used.get(name) ?? { count: 0, ms: 0 }
     used.count += 1
     session.used.set(name, used)

@@ -19,7 +19,11 @@ const maxDepth = 64
 export function missingCapabilities(input: unknown, permissions: readonly string[]): string[] {
   const needed = new Set<string>()
   const look = (value: unknown, keys: { path: boolean; network: boolean; model: boolean }, depth: number): void => {
-    if (depth > maxDepth) return
+    // What is too deep to be looked at may be anything.
+    if (depth > maxDepth) {
+      needed.add('filesystem').add('network')
+      return
+    }
     if (typeof value === 'string') {
       if (addressLike.test(value) || keys.network) needed.add('network')
       else if (keys.path || pathLike.test(value) || (value.includes('/') && !keys.model && !/\s/.test(value)))
@@ -29,6 +33,8 @@ export function missingCapabilities(input: unknown, permissions: readonly string
     if (typeof value !== 'object' || value === null) return
     for (const [name, part] of Object.entries(value)) {
       const key = Array.isArray(value) ? undefined : name.toLowerCase()
+      if (key !== undefined && pathKeys.has(key)) needed.add('filesystem')
+      if (key !== undefined && networkKeys.has(key)) needed.add('network')
       const below =
         key === undefined
           ? keys

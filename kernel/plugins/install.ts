@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
-import { cp, mkdir, rename, rm, stat } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { unpack } from '#kernel/archive/unpack.ts'
-import { isForeignFolder } from '#kernel/guests/plain-file.ts'
+import { readPlain } from '#kernel/guests/plain-file.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { newId, timestamp } from '#sdk/ids.ts'
 import { maxManifestBytes, parseManifest } from '#sdk/plugin-manifest.ts'
-import { readPlain } from '../guests/plain-file.ts'
+import { collectPlugin } from './collect.ts'
 import { type PluginSource, readPlugin } from './read-plugin.ts'
 
 /** A plugin that is whole and waits to be put in place. */
@@ -29,10 +29,8 @@ export async function stagePlugin(source: string, pluginsDir: string): Promise<S
   try {
     const unpacked = join(staging, 'unpacked')
     await mkdir(unpacked, { recursive: true, mode: 0o700 })
-    if (stats.isDirectory()) {
-      const filter = (path: string) => path === from || !isForeignFolder(basename(path))
-      await cp(from, unpacked, { recursive: true, filter, verbatimSymlinks: true })
-    } else await unpack(from, unpacked)
+    if (stats.isDirectory()) await writeFiles((await collectPlugin(from)).files, unpacked)
+    else await unpack(from, unpacked)
     const { manifest } = parseManifest((await readPlain(join(unpacked, 'plugin.toml'), maxManifestBytes)).toString())
     const root = join(staging, manifest.name)
     await rename(unpacked, root)
@@ -41,6 +39,13 @@ export async function stagePlugin(source: string, pluginsDir: string): Promise<S
   } catch (thrown) {
     await discard()
     throw thrown
+  }
+}
+
+export async function writeFiles(files: ReadonlyMap<string, Buffer>, folder: string): Promise<void> {
+  for (const [path, bytes] of files) {
+    await mkdir(dirname(join(folder, path)), { recursive: true, mode: 0o700 })
+    await writeFile(join(folder, path), bytes)
   }
 }
 

@@ -1,10 +1,11 @@
 import type { Tool, ToolAnswer, ToolRun } from '#kernel/tools/tool.ts'
 import { isErrorOf } from '#sdk/errors.ts'
-import { type ManifestTool, type Permission, riskOfTool } from '#sdk/plugin-manifest.ts'
+import { type ManifestTool, permissionsOfTool, riskOfTool, settingIssue } from '#sdk/plugin-manifest.ts'
 import { scriptAnswer } from '#sdk/script-words.ts'
 import type { Client } from '#sdk/service.ts'
 import { type GuestAnswer, sandboxBounds } from '#sdk/services/sandbox.ts'
 import type { toolsService } from '#sdk/services/tools.ts'
+import type { Grants } from './grants.ts'
 import type { HostSession } from './host/host-function.ts'
 import type { HostCalls } from './host-calls.ts'
 import { missingCapabilities } from './input-capabilities.ts'
@@ -29,14 +30,20 @@ export interface PluginToolDeps {
 }
 
 /** The tools of an active plugin, as the kernel knows tools. */
-export function toolsOfPlugin(plugin: Plugin, granted: readonly Permission[], deps: PluginToolDeps): Tool[] {
-  return plugin.source.manifest.tools.map((declared) => toolOf(plugin, declared, granted, deps))
+export function toolsOfPlugin(plugin: Plugin, grants: Grants, deps: PluginToolDeps): Tool[] {
+  return plugin.source.manifest.tools.map((declared) => toolOf(plugin, declared, grants, deps))
 }
 
-function toolOf(plugin: Plugin, declared: ManifestTool, granted: readonly Permission[], deps: PluginToolDeps): Tool {
+function toolOf(plugin: Plugin, declared: ManifestTool, all: Grants, deps: PluginToolDeps): Tool {
   const { manifest, digest } = plugin.source
   const described = plugin.described?.get(declared.name)
   const { script } = declared
+  const own = permissionsOfTool(declared, manifest)
+  // Programs are what a script is: it need not name them again.
+  const permissions = all.permissions.filter(
+    (name) => own.includes(name) || (name === 'process' && script !== undefined),
+  )
+  const grants = { ...all, permissions }
   return {
     name: declared.name,
     description: declared.description || described?.description || manifest.description || declared.name,
@@ -47,11 +54,11 @@ function toolOf(plugin: Plugin, declared: ManifestTool, granted: readonly Permis
     timeoutMs: manifest.timeout_seconds * 1000 + startMs,
     hidden: !declared.expose,
     version: digest,
-    source: { kind: 'plugin', plugin: manifest.name },
+    source: { kind: 'plugin', plugin: manifest.name, tool: declared.name },
     parse: (raw) => raw,
     ...(script !== undefined && {
       conditions: (input) => {
-        const lacking = missingCapabilities(input, [...granted, ...manifest.permissions])
+        const lacking = missingCapabilities(input, own)
         if (lacking.length === 0) return {}
         const deny = `plugin '${manifest.name}' tool '${declared.name}' missing required permissions: ${lacking.join(', ')}`
         return { deny }
@@ -59,13 +66,13 @@ function toolOf(plugin: Plugin, declared: ManifestTool, granted: readonly Permis
     }),
     run: (input, run) =>
       script === undefined
-        ? runCode(plugin, declared, { granted, input, run }, deps)
-        : runProgram(plugin, declared, { granted, script, input, run }, deps),
+        ? runCode(plugin, declared, { grants, input, run }, deps)
+        : runProgram(plugin, declared, { grants, script, input, run }, deps),
   }
 }
 
 interface Work {
-  granted: readonly Permission[]
+  grants: Grants
   input: Record<string, unknown>
   run: ToolRun
 }
@@ -73,16 +80,17 @@ interface Work {
 async function runCode(
   { source, row }: Plugin,
   { name: tool, idempotent }: ManifestTool,
-  { granted, input, run }: Work,
+  { grants, input, run }: Work,
   { calls, hosts }: PluginToolDeps,
 ): Promise<ToolAnswer> {
   const { manifest, digest } = source
-  const host = hostNames(granted, manifest.secrets)
+  const host = hostNames(grants)
   const session: HostSession = {
     plugin: manifest.name,
-    manifest,
+    grants,
     allowed: new Set(host),
     signal: run.signal,
+    left: maxHostCalls,
     used: new Map(),
     effects: false,
   }
@@ -129,14 +137,20 @@ function toolAnswer({ status, output, metadata, fault }: GuestAnswer, { used }: 
 /** The values of the settings: what the operator has set, else what the manifest says. */
 export function settingsOf({ source, row }: Pick<Plugin, 'source' | 'row'>): Record<string, unknown> {
   const declared = Object.entries(source.manifest.settings)
-  return Object.fromEntries(declared.map(([name, setting]) => [name, row.settings[name] ?? setting.default]))
+  return Object.fromEntries(
+    declared.map(([name, setting]) => {
+      const set = row.settings[name]
+      // What another version took may be nothing for this one.
+      return [name, set === undefined || settingIssue(setting, set) !== null ? setting.default : set]
+    }),
+  )
 }
 
-function hostNames(granted: readonly Permission[], secrets: readonly { name: string }[]): string[] {
-  const fetches = granted.includes('http.fetch')
+function hostNames({ permissions, secrets }: Grants): string[] {
+  const fetches = permissions.includes('http.fetch')
   return [
     ...logNames,
-    ...(granted.includes('kv') ? kvNames : []),
+    ...(permissions.includes('kv') ? kvNames : []),
     ...(fetches ? ['http.fetch', ...secrets.map(({ name }) => `secrets.${name}`)] : []),
   ]
 }
@@ -144,10 +158,10 @@ function hostNames(granted: readonly Permission[], secrets: readonly { name: str
 async function runProgram(
   { source }: Plugin,
   { name: tool }: ManifestTool,
-  { granted, script, input, run }: Work & { script: string },
+  { grants: { permissions }, script, input, run }: Work & { script: string },
   { tools }: PluginToolDeps,
 ): Promise<ToolAnswer> {
-  if (!granted.includes('process'))
+  if (!permissions.includes('process'))
     return { status: 'error', output: `${source.manifest.name} was not granted the permission to run programs.` }
   const json = JSON.stringify(input)
   try {
@@ -164,7 +178,7 @@ async function runProgram(
           ...(json.length <= maxEnvInput && { KEEL_INPUT: json }),
         },
         timeout_ms: source.manifest.timeout_seconds * 1000,
-        network: granted.includes('network'),
+        network: permissions.includes('network'),
       },
       { signal: run.signal, onChunk: ({ line }) => run.progress?.(line) },
     )

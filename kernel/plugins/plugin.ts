@@ -1,6 +1,7 @@
 import type { PluginRow } from '#kernel/store/plugins.ts'
-import { askedPermissions, type Permission } from '#sdk/plugin-manifest.ts'
+import { askedPermissions } from '#sdk/plugin-manifest.ts'
 import type { GuestTool } from '#sdk/services/sandbox.ts'
+import { grantsOf } from './grants.ts'
 import type { PluginSource } from './read-plugin.ts'
 
 export type PluginStatus = 'Loaded' | 'Active' | 'Disabled' | 'Error'
@@ -19,18 +20,12 @@ export interface Plugin {
   refused: boolean
 }
 
-/** Granted in advance by the configuration, or when it was enabled. */
-export function grantedPermissions({ source, row }: Plugin, inAdvance: readonly string[]): Permission[] {
-  const given = new Set([...row.granted, ...inAdvance.map((name) => name.toLowerCase())])
-  return askedPermissions(source.manifest).filter((name) => given.has(name))
-}
-
 /** One that asks for nothing can do no harm, and runs unless somebody has said otherwise. */
 export function wantsToRun(plugin: Plugin, inAdvance: readonly string[]): boolean {
   const { row, source, refused } = plugin
   if (refused || row.enabled === false) return false
   const asked = askedPermissions(source.manifest)
-  return row.enabled === true || asked.length === grantedPermissions(plugin, inAdvance).length
+  return row.enabled === true || asked.length === grantsOf(plugin, inAdvance).permissions.length
 }
 
 export function statusOf(plugin: Plugin, inAdvance: readonly string[]): PluginStatus {

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { lstat, opendir } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
-import { isForeignFolder, readPlain, unusualKind } from '#kernel/guests/plain-file.ts'
-import { RuntimeError } from '#sdk/errors.ts'
+import { isForeignFolder, readPlain, readPlainInside, unusualKind } from '#kernel/guests/plain-file.ts'
+import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import { maxManifestBytes, type PluginManifest, parseManifest } from '#sdk/plugin-manifest.ts'
 import { type GuestModules, maxModuleChars, maxModules } from '#sdk/services/sandbox.ts'
 import { stripTypes } from './strip-types.ts'
@@ -12,6 +11,7 @@ const maxFiles = 5_000
 const maxDepth = 8
 const maxCodeBytes = 4 * 1_048_576
 const maxScriptBytes = 1_048_576
+const maxSkillBytes = 1_048_576
 const moduleTypes = new Set(['.ts', '.mts', '.js', '.mjs', '.json'])
 /** Beside the code in a folder, and no part of what runs. */
 const notCode =
@@ -29,16 +29,21 @@ export interface PluginSource {
   code: GuestModules | null
   /** Digests of its scripts by their path. */
   scripts: ReadonlyMap<string, string>
+  /** The skills that it brings along, by their path. */
+  skills: ReadonlyMap<string, Buffer>
 }
 
-/** Throws `invalid` with a sentence for the plugin's author. */
-export async function readPlugin(root: string): Promise<PluginSource> {
+/**
+ * Throws `invalid` with a sentence for the plugin's author. Where it runs, a plugin's folder has its name; where it is
+ * written or unpacked, it may have another.
+ */
+export async function readPlugin(root: string, { anyFolder = false } = {}): Promise<PluginSource> {
   const stats = await lstat(root).catch(() => undefined)
   if (!stats?.isDirectory()) throw new RuntimeError('invalid', `${basename(root)} is no folder`)
   const { manifest, warnings } = parseManifest(
     (await readPlain(join(root, 'plugin.toml'), maxManifestBytes)).toString(),
   )
-  if (manifest.name !== basename(root))
+  if (!anyFolder && manifest.name !== basename(root))
     throw new RuntimeError(
       'invalid',
       `plugin.toml: name: "${manifest.name}" is not what its folder is called, "${basename(root)}"`,
@@ -46,16 +51,24 @@ export async function readPlugin(root: string): Promise<PluginSource> {
   const sources = await readSources(root, manifest)
   const scripts = new Map<string, string>()
   for (const { script } of manifest.tools) {
-    if (script === undefined) continue
-    if (script.split('/').includes('..'))
-      throw new RuntimeError('invalid', `tools: script ${script} is outside the folder`)
-    scripts.set(script, sha256(await readPlain(join(root, script), maxScriptBytes)))
+    if (script !== undefined) scripts.set(script, sha256(await readNamed(root, 'tools', script, maxScriptBytes)))
   }
-  for (const skill of manifest.companion_skills)
-    if (!existsSync(join(root, skill))) throw new RuntimeError('invalid', `companion_skills: ${skill} is not there`)
+  const skills = new Map<string, Buffer>()
+  for (const path of manifest.companion_skills)
+    skills.set(path, await readNamed(root, 'companion_skills', path, maxSkillBytes))
   const code = await codeOf(manifest, sources)
-  const digest = createHash('sha256').update(JSON.stringify([manifest, [...sources], [...scripts]]))
-  return { root, manifest, warnings, digest: digest.digest('hex'), code, scripts }
+  const skillDigests = Array.from(skills, ([path, bytes]) => [path, sha256(bytes)])
+  const digest = sha256(JSON.stringify([manifest, [...sources], [...scripts], skillDigests]))
+  return { root, manifest, warnings, digest, code, scripts, skills }
+}
+
+/** A file that the manifest names; errors name the key under which it does. */
+async function readNamed(root: string, key: string, path: string, maxBytes: number): Promise<Buffer> {
+  try {
+    return await readPlainInside(root, path, maxBytes)
+  } catch (thrown) {
+    throw new RuntimeError('invalid', `plugin.toml: ${key}: ${reasonOf(thrown)}`, undefined, { cause: thrown })
+  }
 }
 
 async function codeOf(manifest: PluginManifest, sources: ReadonlyMap<string, string>): Promise<GuestModules | null> {
@@ -106,6 +119,6 @@ async function readSources(root: string, manifest: PluginManifest): Promise<Map<
   return new Map(sources.sort(([left], [right]) => (left < right ? -1 : 1)))
 }
 
-function sha256(bytes: Buffer): string {
+function sha256(bytes: Buffer | string): string {
   return createHash('sha256').update(bytes).digest('hex')
 }

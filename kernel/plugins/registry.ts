@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { EventBus } from '#kernel/events/bus.ts'
 import { isOnPath } from '#kernel/guests/on-path.ts'
+import { isForeignFolder } from '#kernel/guests/plain-file.ts'
 import { type EntryWatch, watchEntries } from '#kernel/guests/watch-entries.ts'
 import { isNamed } from '#kernel/policy/name-pattern.ts'
 import type { SealedStore } from '#kernel/secrets/sealed-store.ts'
@@ -16,26 +17,34 @@ import {
 } from '#kernel/store/plugins.ts'
 import type { Store } from '#kernel/store/store.ts'
 import type { Tool } from '#kernel/tools/tool.ts'
-import { isErrorOf, RuntimeError, reasonOf } from '#sdk/errors.ts'
+import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
-import { askedPermissions, pluginNamePattern, settingIssue } from '#sdk/plugin-manifest.ts'
+import {
+  askedPermissions,
+  type Permission,
+  type PluginManifest,
+  pluginNamePattern,
+  settingIssue,
+} from '#sdk/plugin-manifest.ts'
 import type { Client } from '#sdk/service.ts'
-import type { GuestModules, GuestPlugin, GuestTool, sandboxService } from '#sdk/services/sandbox.ts'
+import type { GuestModules, GuestPlugin, sandboxService } from '#sdk/services/sandbox.ts'
 import type { toolsService } from '#sdk/services/tools.ts'
+import { placeCompanions } from './companion-skills.ts'
+import { type Grants, grantsAskedBy, grantsLacking, grantsOf } from './grants.ts'
+import { GuestCode } from './guest-code.ts'
 import { httpFunctions } from './host/http-fetch.ts'
 import { logFunctions } from './host/log.ts'
 import { kvFunctions } from './host/stored-kv.ts'
 import { HostCalls } from './host-calls.ts'
-import { grantedPermissions, type Plugin, type PluginStatus, statusOf, wantsToRun } from './plugin.ts'
+import { type Plugin, type PluginStatus, statusOf, wantsToRun } from './plugin.ts'
+import { PluginSecrets } from './plugin-secrets.ts'
 import { type PluginToolDeps, toolsOfPlugin } from './plugin-tools.ts'
 import { readPlugin } from './read-plugin.ts'
 import { SandboxCalls } from './sandbox-calls.ts'
 
 const maxPlugins = 200
-/** How often the code of one is asked for its tools. */
-const maxAsks = 3
-/** Versions that the sandbox may still ask for: those that calls under way have begun with. */
-const maxVersions = 400
+/** Of its folder. */
+const maxEntries = 1_000
 
 export interface PluginSettings {
   dir: string
@@ -51,6 +60,8 @@ interface PluginsDeps {
   log: Logger
   secrets: SealedStore
   settings: () => PluginSettings
+  /** Where the skills are that plugins bring along. */
+  skillsDir: () => string
   sandbox: Client<typeof sandboxService>
   tools: Client<typeof toolsService>
   /** Ends the sandbox's process at once. */
@@ -63,7 +74,8 @@ export class Plugins {
   readonly #live = new Map<string, Plugin>()
   /** Folders that could not be read and have no last good version: why. */
   readonly #broken = new Map<string, string>()
-  readonly #versions = new Map<string, GuestModules>()
+  readonly #code: GuestCode
+  readonly secrets: PluginSecrets
   readonly #hosts: HostCalls
   readonly #toolDeps: PluginToolDeps
   #tools: Tool[] | undefined
@@ -74,7 +86,9 @@ export class Plugins {
   constructor(deps: PluginsDeps) {
     this.#deps = deps
     const { store, log, tools, sandbox, endSandbox: endProcess } = deps
-    const secretOf = (plugin: string, name: string) => deps.secrets.get(secretName(plugin, name))
+    this.#code = new GuestCode(sandbox)
+    this.secrets = new PluginSecrets(deps.secrets)
+    const secretOf = (plugin: string, name: string) => this.secrets.get(plugin, name)
     this.#hosts = new HostCalls({
       ...kvFunctions(store),
       ...logFunctions(log),
@@ -93,13 +107,21 @@ export class Plugins {
     const { dir } = this.#deps.settings()
     if (!existsSync(dir)) mkdirSync(dir, { recursive: true, mode: 0o700 })
     const real = realpathSync(dir)
+    // What is granted in advance may have changed.
+    this.#tools = undefined
     if (real !== this.#dir) {
-      await this.#watch?.close()
+      const before = this.#watch
       this.#dir = real
-      this.#live.clear()
       this.#watch = watchEntries(real, {
         onChange: (entry) => this.#inTurn(() => this.#read(entry)),
         onError: (err) => this.#deps.log.warn({ err }, 'the plugins folder could not be watched'),
+      })
+      await before?.close()
+      await this.#inTurn(async () => {
+        for (const name of this.#live.keys()) this.#deps.bus.publish('plugin_changed', { name, status: 'Removed' })
+        this.#live.clear()
+        this.#broken.clear()
+        this.#tools = undefined
       })
     }
     await this.reload()
@@ -117,8 +139,10 @@ export class Plugins {
 
   load(name: string): Plugin {
     const plugin = this.#live.get(name)
-    if (!plugin) throw new RuntimeError('not_found', `plugin '${name}' not found`)
-    return plugin
+    if (plugin) return plugin
+    const error = this.#broken.get(name)
+    if (error !== undefined) throw new RuntimeError('unprocessable', `plugin '${name}' is broken: ${error}`)
+    throw new RuntimeError('not_found', `plugin '${name}' not found`)
   }
 
   broken(): { name: string; error: string }[] {
@@ -129,15 +153,17 @@ export class Plugins {
     return statusOf(plugin, this.#inAdvance())
   }
 
-  granted(plugin: Plugin): string[] {
-    return grantedPermissions(plugin, this.#inAdvance())
+  /** What it may use, and what it asks for beyond that. */
+  grants(plugin: Plugin): { granted: Permission[]; lacking: string[] } {
+    const inAdvance = this.#inAdvance()
+    return { granted: [...grantsOf(plugin, inAdvance).permissions], lacking: grantsLacking(plugin, inAdvance) }
   }
 
   /** Of active plugins. The same list until something changes. */
   tools(): readonly Tool[] {
     this.#tools ??= this.list()
       .filter((plugin) => this.status(plugin) === 'Active')
-      .flatMap((plugin) => toolsOfPlugin(plugin, grantedPermissions(plugin, this.#inAdvance()), this.#toolDeps))
+      .flatMap((plugin) => toolsOfPlugin(plugin, this.#grantsOf(plugin), this.#toolDeps))
     return this.#tools
   }
 
@@ -149,9 +175,10 @@ export class Plugins {
         throw new RuntimeError('forbidden', `plugin '${name}' is kept out by plugins.deny or plugins.allow`)
       setPluginEnabled(this.#deps.store.durable, name, {
         enabled: true,
-        granted: askedPermissions(plugin.source.manifest),
+        granted: grantsAskedBy(plugin.source.manifest),
       })
       await this.#start(plugin)
+      await this.#placeCompanions(plugin)
       this.#announce(plugin)
       return plugin
     })
@@ -162,8 +189,10 @@ export class Plugins {
       const plugin = this.load(name)
       setPluginEnabled(this.#deps.store.durable, name, { enabled: false, granted: plugin.row.granted, reason })
       this.#refresh(plugin)
+      plugin.described = null
+      await this.#placeCompanions(plugin)
       this.#announce(plugin)
-      await this.#deps.sandbox.forget({ digest: plugin.source.digest }).catch(() => {})
+      this.#code.forget(plugin.source)
       return plugin
     })
   }
@@ -194,49 +223,44 @@ export class Plugins {
     const { manifest } = this.load(name).source
     if (!manifest.secrets.some((declared) => declared.name === secret))
       throw new RuntimeError('not_found', `plugin '${name}' has no secret ${secret}`)
-    if (value === null) this.#deps.secrets.delete(secretName(name, secret))
-    else this.#deps.secrets.put(secretName(name, secret), value)
-  }
-
-  hasSecret(name: string, secret: string): boolean {
-    return this.#deps.secrets.get(secretName(name, secret)) !== undefined
+    this.secrets.set(name, secret, value)
   }
 
   /** Moves its folder aside and forgets what was decided and kept. */
-  async remove(name: string): Promise<void> {
-    const plugin = this.#live.get(name)
-    if (!plugin && !this.#broken.has(name)) throw new RuntimeError('not_found', `plugin '${name}' not found`)
-    const trash = join(this.#dir, '.trash')
-    await mkdir(trash, { recursive: true, mode: 0o700 })
-    await rename(join(this.#dir, name), join(trash, `${timestamp().replaceAll(/[:.]/g, '-')}-${name}`))
-    for (const secret of plugin?.source.manifest.secrets ?? []) this.#deps.secrets.delete(secretName(name, secret.name))
-    deletePluginRow(this.#deps.store.write, name)
-    await this.#inTurn(() => this.#read(name))
+  remove(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      if (!this.#live.has(name) && !this.#broken.has(name))
+        throw new RuntimeError('not_found', `plugin '${name}' not found`)
+      const trash = join(this.#dir, '.trash')
+      await mkdir(trash, { recursive: true, mode: 0o700 })
+      await rename(join(this.#dir, name), join(trash, `${timestamp().replaceAll(/[:.]/g, '-')}-${name}`))
+      this.secrets.forgetAll(name)
+      await this.#read(name)
+      deletePluginRow(this.#deps.store.write, name)
+    })
   }
 
   /** Reads everything again. One bad plugin blocks no other. */
   reload(): Promise<void> {
     return this.#inTurn(async () => {
-      const entries = (await readdir(this.#dir))
-        .filter((name) => pluginNamePattern.test(name))
-        .sort()
-        .slice(0, maxPlugins)
+      const found = (await readdir(this.#dir)).filter((name) => !isForeignFolder(name)).sort()
+      if (found.length > maxEntries)
+        this.#deps.log.warn({ dir: this.#dir }, `the plugins folder has more than ${maxEntries} entries`)
+      const entries = found.slice(0, maxEntries)
       for (const entry of new Set([...entries, ...this.#live.keys(), ...this.#broken.keys()])) await this.#read(entry)
     })
   }
 
   /** For the sandbox: the code of a version. */
-  loadModules({ plugin, digest }: GuestPlugin): GuestModules {
-    const modules = this.#versions.get(digest)
-    if (!modules) throw new RuntimeError('not_found', `plugin '${plugin}' has no version ${digest}`)
-    return modules
+  loadModules(version: GuestPlugin): GuestModules {
+    const live = this.#live.get(version.plugin)?.source
+    return live?.code && live.digest === version.digest ? live.code : this.#code.load(version)
   }
 
   /** For the sandbox: what a guest asks for. */
   readonly performHostCall: HostCalls['perform'] = (call) => this.#hosts.perform(call)
 
   async #read(entry: string): Promise<void> {
-    if (!pluginNamePattern.test(entry)) return
     const { store, log, bus, settings } = this.#deps
     const root = join(this.#dir, entry)
     const known = this.#live.get(entry)
@@ -245,20 +269,26 @@ export class Plugins {
       if (!known) return
       this.#live.delete(entry)
       this.#tools = undefined
+      await placeCompanions(entry, new Map(), this.#deps.skillsDir())
       bus.publish('plugin_changed', { name: entry, status: 'Removed' })
+      this.#code.forget(known.source)
       return
     }
     try {
-      const source = await readPlugin(root)
-      if (known?.source.digest === source.digest && known.error === null && known.described !== null) return
-      const { strict_permissions, allow, deny } = settings()
-      const asked = askedPermissions(source.manifest)
-      const beyond = asked.filter((name) => !this.#inAdvance().includes(name))
-      if (strict_permissions && beyond.length > 0)
+      if (!pluginNamePattern.test(entry))
         throw new RuntimeError(
-          'forbidden',
-          `it asks for ${beyond.join(', ')}, which plugins.allowed_permissions does not have`,
+          'invalid',
+          'its folder is to be called as it is: lower-case letters, digits and -, at most 64',
         )
+      if (!known && this.#live.size >= maxPlugins)
+        throw new RuntimeError('too_large', `there are ${maxPlugins} plugins already`)
+      const source = await readPlugin(root)
+      this.#refuseBeyondStrict(entry, source.manifest)
+      const { allow, deny } = settings()
+      const refused = isNamed(entry, deny) || (allow.length > 0 && !isNamed(entry, allow))
+      const runs = known !== undefined && wantsToRun(known, this.#inAdvance())
+      const isSame = known?.source.digest === source.digest && known.error === null && known.refused === refused
+      if (isSame && runs === (known.described !== null)) return
       const plugin: Plugin = {
         source,
         row: savePlugin(store.write, { name: entry, version: source.manifest.version }),
@@ -267,71 +297,64 @@ export class Plugins {
         missing: source.manifest.requirements
           .filter(({ optional, command }) => !optional && !isOnPath(command))
           .map(({ command }) => command),
-        refused: isNamed(entry, deny) || (allow.length > 0 && !isNamed(entry, allow)),
+        refused,
       }
       await this.#start(plugin)
       if (plugin.error !== null && known?.described) throw new RuntimeError('invalid', plugin.error)
       this.#broken.delete(entry)
       this.#live.set(entry, plugin)
+      await this.#placeCompanions(plugin)
       this.#announce(plugin)
+      if (known && known.source.digest !== source.digest) this.#code.forget(known.source)
     } catch (thrown) {
       const error = reasonOf(thrown)
+      const stays = this.#live.get(entry)
+      if (error === (stays ? stays.error : this.#broken.get(entry))) return
       log.warn(
         { plugin: entry, err: thrown },
-        known ? 'a plugin is broken; its last good version stays' : 'a plugin is broken',
+        stays ? 'a plugin is broken; its last good version stays' : 'a plugin is broken',
       )
-      if (known) known.error = error
+      if (stays) stays.error = error
       else this.#broken.set(entry, error)
       bus.publish('plugin_changed', { name: entry, status: 'Error', error })
     }
   }
 
-  /** Asks its code, in the sandbox, which tools it has; they must be those of the manifest. */
+  /** One that runs already ends with it: it is not a version that is broken. */
+  #refuseBeyondStrict(entry: string, manifest: PluginManifest): void {
+    const inAdvance = this.#inAdvance().map((name) => name.toLowerCase())
+    const beyond = askedPermissions(manifest).filter((name) => !inAdvance.includes(name))
+    if (!this.#deps.settings().strict_permissions || beyond.length === 0) return
+    this.#live.delete(entry)
+    this.#tools = undefined
+    const what = beyond.join(', ')
+    throw new RuntimeError('forbidden', `it asks for ${what}, which plugins.allowed_permissions does not have`)
+  }
+
+  /** The skills that it brings are there as long as it may run. */
+  async #placeCompanions(plugin: Plugin): Promise<void> {
+    const { row, source } = plugin
+    const skills = wantsToRun(plugin, this.#inAdvance()) ? source.skills : new Map<string, Buffer>()
+    await placeCompanions(row.name, skills, this.#deps.skillsDir())
+  }
+
+  #grantsOf(plugin: Plugin): Grants {
+    return grantsOf(plugin, this.#inAdvance())
+  }
+
   async #start(plugin: Plugin): Promise<void> {
     this.#refresh(plugin)
-    const { manifest, digest, code } = plugin.source
     if (!wantsToRun(plugin, this.#inAdvance())) return
-    if (code) this.#keepVersion(digest, code)
     try {
-      plugin.described = code ? await this.#describe(plugin) : new Map()
+      plugin.described = await this.#code.describe(plugin.source)
       plugin.error =
         plugin.missing.length > 0 ? `it needs ${plugin.missing.join(', ')}, which is not on the path` : null
     } catch (thrown) {
       plugin.described = null
       plugin.error = reasonOf(thrown)
-      this.#deps.log.warn({ plugin: manifest.name, err: thrown }, 'a plugin does not start')
+      this.#deps.log.warn({ plugin: plugin.row.name, err: thrown }, 'a plugin does not start')
     }
     this.#tools = undefined
-  }
-
-  async #describe({ source: { manifest, digest } }: Plugin): Promise<Map<string, GuestTool>> {
-    const { tools } = await this.#askSandbox({ plugin: manifest.name, digest })
-    const declared = manifest.tools.filter(({ script }) => script === undefined).map(({ name }) => name)
-    const defined = tools.map(({ name }) => name)
-    const lacking = declared.filter((name) => !defined.includes(name))
-    const secret = defined.filter((name) => !declared.includes(name))
-    if (lacking.length > 0) throw new RuntimeError('invalid', `tools: the code does not define ${lacking.join(', ')}`)
-    if (secret.length > 0)
-      throw new RuntimeError('invalid', `tools: the code defines ${secret.join(', ')}, which plugin.toml does not name`)
-    return new Map(tools.map((tool) => [tool.name, tool]))
-  }
-
-  /** Where the process ends by another's doing, it is asked again. */
-  async #askSandbox(version: GuestPlugin): Promise<{ tools: GuestTool[] }> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#deps.sandbox.describe(version)
-      } catch (thrown) {
-        if (attempt === maxAsks || !isErrorOf(thrown, 'unavailable', 'outcome_unknown')) throw thrown
-      }
-    }
-  }
-
-  #keepVersion(digest: string, code: GuestModules): void {
-    this.#versions.delete(digest)
-    this.#versions.set(digest, code)
-    const [oldest] = this.#versions.size > maxVersions ? this.#versions.keys() : []
-    if (oldest !== undefined) this.#versions.delete(oldest)
   }
 
   #disableForStrikes(name: string): void {
@@ -368,8 +391,4 @@ export class Plugins {
     this.#work = done.catch(() => {})
     return done
   }
-}
-
-function secretName(plugin: string, secret: string): string {
-  return `plugin/${plugin}/${secret}`
 }

@@ -10,6 +10,7 @@ import { type GuestTool, sandboxService } from '#sdk/services/sandbox.ts'
 import type { FetchRequest } from '#sdk/services/tools.ts'
 import { startSupervisor } from '../supervisor/supervisor.ts'
 import type { Tool } from '../tools/tool.ts'
+import { grantsOf } from './grants.ts'
 import { httpFunctions } from './host/http-fetch.ts'
 import { type KeptValues, kvOn } from './host/kv.ts'
 import { logFunctions } from './host/log.ts'
@@ -124,14 +125,14 @@ export async function openPlugin(folder: string | URL, options: TestOptions = {}
       refused: false,
     }
     const asked = askedPermissions(manifest)
-    const granted = asked.filter((name) => options.granted?.includes(name) ?? true)
+    const inAdvance = asked.filter((name) => options.granted?.includes(name) ?? true)
     const calls = new SandboxCalls({
       sandbox,
       endProcess: (reason) => supervisor.endProcess(sandboxService.name, reason),
       onStrikes: () => {},
     })
     const runScript = () => Promise.reject(new RuntimeError('unavailable', 'script tools run in Keel alone'))
-    const known = toolsOfPlugin(plugin, granted, { calls, hosts, tools: { runScript } })
+    const known = toolsOfPlugin(plugin, grantsOf(plugin, inAdvance), { calls, hosts, tools: { runScript } })
     return {
       tools: Object.fromEntries(
         known.map(({ name, description, parameters, risk }) => [name, { description, parameters, risk }]),
@@ -157,6 +158,7 @@ async function callTool(
   if (!found) throw new RuntimeError('not_found', `the plugin has no tool ${name}`)
   const { status, output, metadata } = await found.run(input, {
     call_id: newId(),
+    version: found.version,
     signal: new AbortController().signal,
     progress: (message) => void lines.push(message),
     caller: { turn_id: null, session_id: null, agent_id: null, channel: 'test', authority: 'Creator' },

@@ -22,6 +22,10 @@ export function riskAtLeast(risk: RiskLevel, least: RiskLevel): boolean {
   return riskOrder.indexOf(risk) >= riskOrder.indexOf(least)
 }
 
+export function authorityAtLeast(authority: Authority, least: Authority): boolean {
+  return authorityOrder.indexOf(authority) >= authorityOrder.indexOf(least)
+}
+
 /** What a way in, or a sender, is worth, and why. */
 export interface Grant {
   source: 'api' | 'allow_list' | 'trusted_sender' | 'peer' | 'cron'
@@ -51,11 +55,11 @@ export function resolveAuthority({
 }
 
 function higher(left: Authority, right: Authority): Authority {
-  return authorityOrder.indexOf(left) >= authorityOrder.indexOf(right) ? left : right
+  return authorityAtLeast(left, right) ? left : right
 }
 
 function lower(left: Authority, right: Authority): Authority {
-  return authorityOrder.indexOf(left) <= authorityOrder.indexOf(right) ? left : right
+  return authorityAtLeast(left, right) ? right : left
 }
 
 /** Who holds the API key speaks with this authority. */

@@ -1,5 +1,5 @@
 import type { Authority } from '#sdk/services/agent.ts'
-import { authorityOrder } from './authority.ts'
+import { authorityAtLeast } from './authority.ts'
 
 export type Command =
   | { name: 'help' | 'status' | 'models' | 'retry' | 'new' | 'stop' }
@@ -50,6 +50,5 @@ export function requiredAuthority(command: Command): Authority {
 /** What a sender without that authority is told, or null where it suffices. */
 export function refusalOf(command: Command, authority: Authority): string | null {
   const required = requiredAuthority(command)
-  const suffices = authorityOrder.indexOf(authority) >= authorityOrder.indexOf(required)
-  return suffices ? null : `/${command.name} requires ${required} authority.`
+  return authorityAtLeast(authority, required) ? null : `/${command.name} requires ${required} authority.`
 }

@@ -35,9 +35,11 @@ export type ToolJudge = (use: ToolUse) => Judgement
  * waits for a person.
  */
 export function judgeToolCall(use: ToolUse, { policy, approvals }: PolicyContext): Judgement {
-  const { tool, authority, ask, deny } = use
+  const { tool, authority, ask, deny, approved } = use
   const context = { authority, risk: tool.risk }
-  if (isNamed(tool.name, approvals.blocked_tools)) {
+  const names = [tool.name, tool.declared ?? tool.name]
+  const isListed = (patterns: readonly string[]) => names.some((name) => isNamed(name, patterns))
+  if (isListed(approvals.blocked_tools)) {
     return { decision: 'deny', rule: 'blocked_tools', reason: `tool '${tool.name}' is blocked by policy`, context }
   }
   if (deny !== undefined) return { decision: 'deny', rule: 'tool_policy', reason: deny, context }
@@ -46,22 +48,28 @@ export function judgeToolCall(use: ToolUse, { policy, approvals }: PolicyContext
     const reason = denies(use, policy)
     if (reason !== null) return { decision: 'deny', rule: name, reason, context }
   }
+  if (approved) return { decision: 'allow', rule: 'approval', reason: null, context }
   if (ask !== undefined) return { decision: 'gate', rule: 'tool_policy', reason: ask, context }
-  const gated = isNamed(tool.name, approvals.gated_tools) || riskAtLeast(tool.risk, approvals.gate_risk)
+  const gated = isListed(approvals.gated_tools) || riskAtLeast(tool.risk, approvals.gate_risk)
   if (approvals.enabled && gated) {
     return { decision: 'gate', rule: 'approval', reason: `tool '${tool.name}' needs an approval`, context }
   }
   return { decision: 'allow', rule: 'rules', reason: null, context }
 }
 
-/** Judges each use by the settings of the moment, and counts the uses; `dry` counts nothing, for those who only ask. */
+/**
+ * Judges each use by the settings of the moment, and counts those that it lets through, once each; `dry` counts nothing,
+ * for those who only ask.
+ */
 export function openJudge(
   settings: () => { policy: Omit<PolicySettings, 'usesInLastMinute'>; approvals: ApprovalSettings },
   { now, dry = false }: { now?: () => number; dry?: boolean } = {},
 ): ToolJudge {
-  const usesInLastMinute = dry ? () => 0 : openUseCounter(now)
+  const uses = openUseCounter(now)
   return (use) => {
     const { policy, approvals } = settings()
-    return judgeToolCall(use, { policy: { ...policy, usesInLastMinute }, approvals })
+    const judgement = judgeToolCall(use, { policy: { ...policy, usesInLastMinute: uses.recent }, approvals })
+    if (!dry && judgement.decision !== 'deny' && use.authority !== 'Creator' && !use.approved) uses.count(use.tool.name)
+    return judgement
   }
 }

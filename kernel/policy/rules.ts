@@ -5,12 +5,20 @@ import { deniesMoney } from './money-rule.ts'
 import { deniesOwnHome, deniesPath, deniesShellSyntax } from './path-rules.ts'
 
 export interface ToolUse {
-  tool: { name: string; risk: RiskLevel; paths: readonly string[] }
+  tool: {
+    name: string
+    /** As its author named it, where it goes by another name to be told apart from another author's. */
+    declared?: string | undefined
+    risk: RiskLevel
+    paths: readonly string[]
+  }
   input: Record<string, unknown>
   authority: Authority
   /** The tool's own conditions for this call: why a person is asked in any case, and why it is denied in any case. */
   ask?: string | undefined
   deny?: string | undefined
+  /** A person has allowed exactly this: it was counted when it was asked about, and nobody is asked again. */
+  approved?: boolean
 }
 
 export interface PolicySettings {
@@ -25,7 +33,7 @@ export interface PolicySettings {
   protected_patterns: readonly string[]
   /** Keel's own home: no tool works there, but in the workspace and the allowed folders inside it. */
   home: string
-  /** Counts this use of the tool and says how many there were in the last minute, this one included. */
+  /** How often the tool was used in the last minute, this time not included. */
   usesInLastMinute: (tool: string) => number
 }
 
@@ -61,8 +69,8 @@ function deniesForbidden({ tool }: ToolUse): string | null {
   return tool.risk === 'Forbidden' ? `tool '${tool.name}' is forbidden` : null
 }
 
-function deniesHaste({ tool }: ToolUse, { usesInLastMinute }: PolicySettings): string | null {
-  if (usesInLastMinute(tool.name) <= maxUsesPerMinute) return null
+function deniesHaste({ tool, approved }: ToolUse, { usesInLastMinute }: PolicySettings): string | null {
+  if (approved || usesInLastMinute(tool.name) < maxUsesPerMinute) return null
   return `tool '${tool.name}' was used more than ${maxUsesPerMinute} times in a minute`
 }
 

@@ -4,15 +4,23 @@ const minuteMs = 60_000
 /** Tools whose uses are remembered; past it, the one counted first is forgotten. */
 const maxTools = 1_000
 
-/** Counts a use of the tool, whatever comes of it, and says how many there were in the minute before, this one included. */
-export function openUseCounter(now: () => number = Date.now): (tool: string) => number {
+export interface UseCounter {
+  /** How often the tool was used in the minute before. */
+  recent(tool: string): number
+  /** Counts a use that was let through. What was denied, or only asked about, takes nobody's turn. */
+  count(tool: string): void
+}
+
+export function openUseCounter(now: () => number = Date.now): UseCounter {
   const uses = new Map<string, number[]>()
-  return (tool) => {
-    const at = now()
-    const recent = [...(uses.get(tool) ?? []).filter((use) => use > at - minuteMs), at].slice(-(maxUsesPerMinute + 1))
-    const [oldest] = uses.size >= maxTools && !uses.has(tool) ? uses.keys() : []
-    if (oldest !== undefined) uses.delete(oldest)
-    uses.set(tool, recent)
-    return recent.length
+  const recentUses = (tool: string) => (uses.get(tool) ?? []).filter((use) => use > now() - minuteMs)
+  return {
+    recent: (tool) => recentUses(tool).length,
+    count(tool) {
+      const recent = [...recentUses(tool), now()].slice(-maxUsesPerMinute)
+      const [oldest] = uses.size >= maxTools && !uses.has(tool) ? uses.keys() : []
+      if (oldest !== undefined) uses.delete(oldest)
+      uses.set(tool, recent)
+    },
   }
 }

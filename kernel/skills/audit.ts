@@ -8,7 +8,7 @@ import type { SkillAudit } from '#sdk/contracts/skills.ts'
 import { reasonOf } from '#sdk/errors.ts'
 import type { Authority } from '#sdk/services/agent.ts'
 import type { Skills } from './registry.ts'
-import { isTrusted, type Skill } from './skill.ts'
+import { isTrusted, type Skill, type SkillSource } from './skill.ts'
 
 /** The tools that skills most often call for. */
 const probedTools = [
@@ -32,15 +32,17 @@ interface AuditDeps {
 /** Compares what is registered with what lies on disk now, and says what skills may count on. */
 export async function auditSkills({ store, skills, toolbox, judge }: AuditDeps): Promise<SkillAudit> {
   const rows = listSkillRows(store.read)
-  const audited = await Promise.all(rows.map(async (row) => ({ row, ...(await standingOf(row.name, skills)) })))
-  const untracked = skills
-    .broken()
-    .map(({ entry, error }) => ({ name: entry, path: join(skills.dir, entry), reason: error }))
+  const audited = await inParts(rows, async (row) => ({ row, ...(await standingOf(row.name, skills)) }))
+  const untracked = (await skills.untracked()).map(({ entry, error }) => ({
+    name: entry,
+    path: join(skills.dir, entry),
+    reason: error,
+  }))
   return {
     skills_dir: skills.dir,
     summary: {
       db_skills: rows.length,
-      disk_skills: skills.list().length + untracked.length,
+      disk_skills: audited.filter(({ drift_status }) => drift_status !== 'missing_on_disk').length + untracked.length,
       drifted_skills: audited.filter(({ drift_status }) => drift_status !== 'in_sync').length,
     },
     runtime: {
@@ -74,6 +76,8 @@ interface Standing {
 /** Whether a skill is on disk what it was when it was loaded. */
 export async function standingOf(name: string, skills: Skills): Promise<Standing> {
   const skill = skills.find(name)
+  const broken = skill ? null : (skills.missing().find(({ row }) => row.name === name)?.error ?? null)
+  if (broken !== null) return { skill, drift_status: 'invalid_metadata', drift_reason: broken, disk_hash: null }
   if (!skill || !existsSync(skill.root)) {
     const drift_reason = 'its files are not in the skills folder'
     return { skill, drift_status: 'missing_on_disk', drift_reason, disk_hash: null }
@@ -81,8 +85,12 @@ export async function standingOf(name: string, skills: Skills): Promise<Standing
   try {
     const disk = await skills.onDisk(name)
     const disk_hash = disk?.hash ?? null
+    if (skill.error !== null) {
+      const drift_reason = `the last good version is in use: ${skill.error}`
+      return { skill, drift_status: 'invalid_metadata', drift_reason, disk_hash }
+    }
     if (disk_hash === skill.hash) return { skill, drift_status: 'in_sync', drift_reason: '', disk_hash }
-    const changed = changedFiles(skill, disk?.files ?? [])
+    const changed = disk ? changedFiles(skill, disk) : []
     const drift_reason = `loaded ${skill.hash}, on disk ${disk_hash}: ${changed.join(', ')}`
     return { skill, drift_status: 'drifted', drift_reason, disk_hash }
   } catch (thrown) {
@@ -90,16 +98,26 @@ export async function standingOf(name: string, skills: Skills): Promise<Standing
   }
 }
 
+/** A few at a time: each has a folder open while it is read. */
+async function inParts<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const done: R[] = []
+  for (let start = 0; start < items.length; start += auditedAtOnce)
+    done.push(...(await Promise.all(items.slice(start, start + auditedAtOnce).map(work))))
+  return done
+}
+
+const auditedAtOnce = 16
 const maxNamedFiles = 10
 
-function changedFiles({ files: before }: Skill, after: Skill['files']): string[] {
+function changedFiles({ files: before, uncovered }: Skill, { files: after, uncovered: left }: SkillSource): string[] {
   const known = new Map(before.map(({ path, sha256 }) => [path, sha256]))
   const changes = after.flatMap(({ path, sha256 }) =>
     known.has(path) ? (known.get(path) === sha256 ? [] : [`${path} changed`]) : [`${path} added`],
   )
   const there = new Set(after.map(({ path }) => path))
   const removed = before.filter(({ path }) => !there.has(path)).map(({ path }) => `${path} removed`)
-  const all = [...changes, ...removed]
+  const beside = left.filter((path) => !uncovered.includes(path)).map((path) => `${path} added, which is not read`)
+  const all = [...changes, ...removed, ...beside]
   return all.length > maxNamedFiles ? [...all.slice(0, maxNamedFiles), `${all.length - maxNamedFiles} more`] : all
 }
 

@@ -16,6 +16,9 @@ const leastSharedWords = 2
 const maxActive = 3
 const maxActiveTokens = 4_000
 const maxMessageChars = 32_768
+/** Patterns look at the beginning of a message, and all of them together for so long, in milliseconds. */
+const maxPatternChars = 8_192
+const maxPatternsMs = 100
 
 /** Words too common to tell one skill from another. */
 const commonWords = new Set(
@@ -37,6 +40,8 @@ export interface Matcher {
   patterns: RE2JS[]
   words: ReadonlySet<string>
   keywords: RegExp[]
+  /** Tools that a message may name. */
+  tools: RegExp[]
 }
 
 /** Patterns that RE2 does not take are left out, and named in `refused`. */
@@ -50,19 +55,18 @@ export function prepareMatcher(skill: Skill): Matcher & { refused: string[] } {
       return []
     }
   })
-  const keywords = skill.triggers.keywords.map((keyword) => wordPattern(keyword))
-  return { skill, patterns, keywords, words: wordsOf(`${skill.name} ${skill.description}`), refused }
+  const keywords = skill.triggers.keywords.map(wordPattern)
+  const tools = skill.triggers.tool_names.map(wordPattern)
+  return { skill, patterns, keywords, tools, words: wordsOf(`${skill.name} ${skill.description}`), refused }
 }
 
 /** The skills that a message calls for, best first: at most three, and as many as fit. */
-export function matchSkills(
-  matchers: readonly Matcher[],
-  { text, toolNames = [] }: { text: string; toolNames?: readonly string[] },
-): SkillMatch[] {
+export function matchSkills(matchers: readonly Matcher[], text: string): SkillMatch[] {
   const message = text.slice(0, maxMessageChars)
   const words = wordsOf(message)
+  const patternsUntil = performance.now() + maxPatternsMs
   const found = matchers
-    .flatMap((matcher) => scoreOf(matcher, { message, words, toolNames }) ?? [])
+    .flatMap((matcher) => scoreOf(matcher, { message, words, patternsUntil }) ?? [])
     .sort((left, right) => right.score - left.score || (left.skill.name < right.skill.name ? -1 : 1))
   const chosen: SkillMatch[] = []
   let tokens = 0
@@ -77,13 +81,14 @@ export function matchSkills(
 }
 
 function scoreOf(
-  { skill, patterns, keywords, words: described }: Matcher,
-  { message, words, toolNames }: { message: string; words: ReadonlySet<string>; toolNames: readonly string[] },
+  { skill, patterns, keywords, tools: toolPatterns, words: described }: Matcher,
+  { message, words, patternsUntil }: { message: string; words: ReadonlySet<string>; patternsUntil: number },
 ): SkillMatch | undefined {
   const hits = keywords.flatMap((pattern, index) => (pattern.test(message) ? [skill.triggers.keywords[index]] : []))
-  const pattern = patterns.find((candidate) => candidate.matcher(message).find())
-  const tools = skill.triggers.tool_names.filter((name) => toolNames.includes(name))
-  const declares = keywords.length + patterns.length + skill.triggers.tool_names.length > 0
+  const start = message.slice(0, maxPatternChars)
+  const pattern = patterns.find((candidate) => performance.now() < patternsUntil && candidate.matcher(start).find())
+  const tools = toolPatterns.flatMap((name, index) => (name.test(message) ? [skill.triggers.tool_names[index]] : []))
+  const declares = keywords.length + patterns.length + toolPatterns.length > 0
   const shared = declares ? [] : [...described].filter((word) => words.has(word))
   const related = shared.length >= leastSharedWords ? shared : []
   const score =
@@ -114,5 +119,8 @@ function wordsOf(text: string): Set<string> {
 
 /** Enough that `reports` and `report` are one word. */
 function stem(word: string): string {
-  return word.length > 4 ? word.replace(/(?:ies|es|s)$/, '') : word
+  return word
+    .replace(/(?<=\w{2})ies$/, 'y')
+    .replace(/(?<=s|x|z|ch|sh)es$/, '')
+    .replace(/(?<=\w{2}[^su])s$/, '')
 }

@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import type { Logger } from 'pino'
 import type { EventBus } from '#kernel/events/bus.ts'
 import { type EntryWatch, watchEntries } from '#kernel/guests/watch-entries.ts'
@@ -15,12 +14,16 @@ import {
 } from '#kernel/store/skills.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
+import { unfinishedReason } from '#sdk/skill.ts'
+import { BrokenPlaces, NameTaken } from './broken-places.ts'
 import { isBuiltin } from './builtin.ts'
 import { cleanStaging } from './catalog/install-skills.ts'
-import { type Matcher, matchSkills, prepareMatcher, type SkillMatch } from './match.ts'
-import { mayBeSkill, readSkill } from './read-skill.ts'
-import { unmetRequirements } from './requirements.ts'
+import { type LiveSkill, loadedRow, toSkill } from './live-skill.ts'
+import { matchSkills, prepareMatcher, type SkillMatch } from './match.ts'
+import { readSkill } from './read-skill.ts'
 import { isUsable, type Skill, type SkillSource } from './skill.ts'
+import { listEntries, skillsIn } from './skill-entries.ts'
+import { discard } from './trash.ts'
 
 /** Entries of the skills folder that are read at the most. */
 const maxEntries = 5_000
@@ -45,19 +48,25 @@ interface SkillsDeps {
 /** Where a file changed what is known. */
 type Outcome = 'added' | 'updated' | 'unchanged' | 'rejected' | 'removed'
 
+interface Reading {
+  outcome: Outcome
+  names: string[]
+  issue?: string
+}
+
 /** The live skills: what their folder holds, each as it was when it was last whole. */
 export class Skills {
   readonly #deps: SkillsDeps
   /** By name. */
-  readonly #live = new Map<string, { source: SkillSource; matcher: Matcher; row: SkillRow; error: string | null }>()
-  /** Entries of the folder that could not be read and have no last good version: why. */
-  readonly #broken = new Map<string, string>()
+  readonly #live = new Map<string, LiveSkill>()
+  readonly #broken: BrokenPlaces
   #dir = ''
   #watch: EntryWatch | undefined
   #work: Promise<unknown> = Promise.resolve()
 
   private constructor(deps: SkillsDeps) {
     this.#deps = deps
+    this.#broken = new BrokenPlaces(deps.store)
   }
 
   static async open(deps: SkillsDeps): Promise<Skills> {
@@ -85,6 +94,7 @@ export class Skills {
       await cleanStaging(real)
       this.#dir = real
       this.#live.clear()
+      this.#broken.clear()
       await this.reload({ announce: false })
     }
     if (hotReload && !this.#watch) {
@@ -112,29 +122,24 @@ export class Skills {
     return found && toSkill(found)
   }
 
-  /** What lies in the folder and could not be read, with the reason. */
-  broken(): { entry: string; error: string }[] {
-    return [...this.#broken].map(([entry, error]) => ({ entry, error }))
-  }
-
-  match(message: { text: string; toolNames?: readonly string[] }, fits: (skill: Skill) => boolean): SkillMatch[] {
+  match(text: string, fits: (skill: Skill) => boolean): SkillMatch[] {
     const usable = [...this.#live.values()].flatMap((live) => {
       const skill = toSkill(live)
       return isUsable(skill) && fits(skill) ? [{ ...live.matcher, skill }] : []
     })
-    return matchSkills(usable, message)
+    return matchSkills(usable, text)
   }
 
   setEnabled(name: string, enabled: boolean): void {
     setSkillEnabled(this.#deps.store.write, name, enabled)
-    this.#refresh(name)
+    this.refresh(name)
     this.#announce('toggle', [name])
   }
 
   /** The scripts of the skill as it is now may run, or its scripts may not run any more. */
   setTrusted(name: string, hash: string | null): void {
     setTrustedHash(this.#deps.store.durable, name, hash)
-    this.#refresh(name)
+    this.refresh(name)
   }
 
   /** The skill as it lies on disk at this moment, whatever is loaded. */
@@ -147,25 +152,38 @@ export class Skills {
   reload({ announce = true } = {}): Promise<SkillReload> {
     return this.#inTurn(async () => {
       const { issues, counts } = { issues: [] as string[], counts: newCounts() }
-      const entries = (await readdir(this.#dir)).filter(mayBeSkill).sort()
-      if (entries.length > maxEntries) issues.push(`only the first ${maxEntries} of ${entries.length} entries are read`)
-      const before = new Map([...this.#live].map(([name, { source }]) => [source.root, name]))
-      const changed: string[] = []
-      for (const entry of entries.slice(0, maxEntries)) {
-        const { outcome, name, issue } = await this.#read(entry)
+      mkdirSync(this.#dir, { recursive: true, mode: 0o700 })
+      const all = await this.#entries()
+      const entries = all.slice(0, maxEntries)
+      if (all.length > entries.length) issues.push(`only the first ${maxEntries} of ${all.length} entries are read`)
+      const there = new Set(entries)
+      const gone = [...this.#entriesKnown()].filter((entry) => !there.has(entry))
+      const changed = new Set<string>()
+      // Those that are gone first: their names may have gone to others.
+      for (const entry of [...gone, ...entries]) {
+        const { outcome, names, issue } = await this.#read(entry, { exists: there.has(entry) })
         counts[outcome] += 1
-        before.delete(join(this.#dir, entry))
         if (issue) issues.push(issue)
-        if (name && outcome !== 'unchanged') changed.push(name)
+        for (const name of names) changed.add(name)
       }
-      for (const [, name] of before) {
-        this.#live.delete(name)
-        counts.removed += 1
-        changed.push(name)
-      }
-      for (const entry of this.#broken.keys()) if (!entries.includes(entry)) this.#broken.delete(entry)
-      if (announce && changed.length > 0) this.#announce('reload', changed)
+      if (announce && changed.size > 0) this.#announce('reload', changed)
       return { scanned: entries.length, ...counts, issues }
+    })
+  }
+
+  /** Moves a skill's files to the trash folder, or deletes them, and forgets everything that was decided about it. */
+  remove(name: string, { purge }: { purge: boolean }): Promise<void> {
+    return this.#inTurn(async () => {
+      const live = this.#live.get(name)
+      const entry = live ? relative(this.#dir, live.source.root) : this.#broken.of(name)?.entry
+      if (entry !== undefined) {
+        const root = join(this.#dir, entry)
+        if (existsSync(root)) await discard(root, { dir: this.#dir, purge })
+        this.#broken.delete(entry)
+      }
+      this.forget(name)
+      const names = await this.#readWaiting()
+      if (names.length > 0) this.#announce('reload', names)
     })
   }
 
@@ -176,79 +194,143 @@ export class Skills {
     this.#announce('delete', [name])
   }
 
-  /** Rows of skills that lie nowhere any more. */
-  missing(): SkillRow[] {
-    return listSkillRows(this.#deps.store.read).filter(({ name }) => !this.#live.has(name))
+  /** Rows of skills that are not live: their files are gone, or broken for the reason that is given. */
+  missing(): { row: SkillRow; error: string | null }[] {
+    return listSkillRows(this.#deps.store.read)
+      .filter(({ name }) => !this.#live.has(name))
+      .map((row) => ({ row, error: this.#broken.of(row.name)?.error ?? null }))
   }
 
-  #entryChanged(entry: string): Promise<void> {
+  /** What lies on disk and is no skill that is known, with the reason. */
+  async untracked(): Promise<{ entry: string; error: string }[]> {
+    const known = new Set(this.#entriesKnown())
+    const unread = (await this.#entries()).filter((entry) => !known.has(entry))
+    return [
+      ...this.#broken.strangers(),
+      ...unread.map((entry) => ({ entry, error: 'it has not been read yet: reload' })),
+    ]
+  }
+
+  /** Why a skill that can be read is not taken nevertheless, if so. */
+  whyNotTaken({ name, tool_chain }: Pick<SkillSource, 'name' | 'tool_chain'>): string | undefined {
+    if (isBuiltin(name)) return `the name ${name} is one of Keel's own`
+    if (tool_chain.length > 0 && !this.#deps.settings().toolChains)
+      return 'it has a tool chain, and skills.tool_chains_enabled is false'
+    return undefined
+  }
+
+  /** Every place in the folder where a skill may be, in order. */
+  async #entries(): Promise<string[]> {
+    const entries = []
+    for (const entry of await listEntries(this.#dir)) entries.push(...(await skillsIn(this.#dir, entry)))
+    return entries
+  }
+
+  *#entriesKnown(): Generator<string> {
+    for (const { source } of this.#live.values()) yield relative(this.#dir, source.root)
+    yield* this.#broken.entries()
+  }
+
+  #entryChanged(changed: string): Promise<void> {
     return this.#inTurn(async () => {
-      if (!mayBeSkill(entry)) return
-      const { outcome, name } = await this.#read(entry)
-      if (name && outcome !== 'unchanged') this.#announce('reload', [name])
+      const within = (path: string) => path === changed || path.startsWith(`${changed}/`)
+      const there = new Set(await skillsIn(this.#dir, changed))
+      const before = [...this.#entriesKnown()].filter((entry) => within(entry) && !there.has(entry))
+      // A script that lies beside its skill's file.
+      for (const { source } of this.#live.values())
+        if (source.script_path !== null && within(relative(this.#dir, join(source.base, source.script_path))))
+          for (const entry of await skillsIn(this.#dir, topOf(relative(this.#dir, source.root)))) there.add(entry)
+      const names = new Set<string>()
+      for (const entry of [...before, ...there])
+        for (const name of (await this.#read(entry, { exists: there.has(entry) })).names) names.add(name)
+      for (const name of await this.#readWaiting()) names.add(name)
+      if (names.size > 0) this.#announce('reload', names)
     })
   }
 
-  /** Makes what is known of an entry what lies there now. */
-  async #read(entry: string): Promise<{ outcome: Outcome; name?: string; issue?: string }> {
-    const { store, log, bus, settings } = this.#deps
+  /** Those that could not be taken for the sake of a name that is free by now. */
+  async #readWaiting(): Promise<string[]> {
+    const names = []
+    for (const { entry, name } of this.#broken.waiting())
+      if (!this.#live.has(name))
+        names.push(...(await this.#read(entry, { exists: existsSync(join(this.#dir, entry)) })).names)
+    return names
+  }
+
+  /** Makes what is known of an entry what lies there now. `names`: of the skills that are others than before. */
+  async #read(entry: string, { exists }: { exists: boolean }): Promise<Reading> {
     const root = join(this.#dir, entry)
     const known = [...this.#live.values()].find(({ source }) => source.root === root)
-    if (!existsSync(root)) {
+    if (!exists) {
       this.#broken.delete(entry)
-      if (!known) return { outcome: 'unchanged' }
+      if (!known) return { outcome: 'unchanged', names: [] }
       this.#live.delete(known.source.name)
-      return { outcome: 'removed', name: known.source.name }
+      return { outcome: 'removed', names: [known.source.name] }
     }
     try {
-      const source = await readSkill(root)
-      if (isBuiltin(source.name)) throw new RuntimeError('invalid', `the name ${source.name} is one of Keel's own`)
-      const holder = this.#live.get(source.name)
-      if (holder && holder.source.root !== root && existsSync(holder.source.root))
-        throw new RuntimeError('invalid', `the name ${source.name} is taken by ${holder.source.root}`)
-      if (source.tool_chain.length > 0 && !settings().toolChains)
-        throw new RuntimeError('invalid', 'it has a tool chain, and skills.tool_chains_enabled is false')
-      this.#broken.delete(entry)
-      if (known && known.source.hash === source.hash && known.error === null && known.source.name === source.name)
-        return { outcome: 'unchanged', name: source.name }
-      const before = findSkillRow(store.read, source.name)
-      const row =
-        before?.content_hash === source.hash && before.source_path === source.source_path
-          ? before
-          : saveLoadedSkill(store.write, loadedRow(source))
-      if (known && known.source.name !== source.name) this.#live.delete(known.source.name)
-      const { refused, ...matcher } = prepareMatcher(toSkill({ source, row, error: null }))
-      for (const pattern of refused)
-        source.findings.push({
-          code: 'pattern_form',
-          message: `triggers.regex_patterns: "${pattern}" is no RE2 pattern.`,
-        })
-      this.#live.set(source.name, { source, matcher, row, error: null })
-      return {
-        outcome: before && before.content_hash !== '' ? (before === row ? 'unchanged' : 'updated') : 'added',
-        name: source.name,
-      }
+      return this.#take(await readSkill(root), entry, known)
     } catch (thrown) {
-      const error = reasonOf(thrown)
-      log.warn(
-        { skill: entry, err: thrown },
-        known ? 'a skill is broken; its last good version stays' : 'a skill is broken',
-      )
-      bus.publish('skill_failed', { skill: known?.source.name ?? entry, error, last_good: known !== undefined })
-      if (known) known.error = error
-      else this.#broken.set(entry, error)
-      return { outcome: 'rejected', issue: `rejected skill '${known?.source.name ?? entry}': ${error}` }
+      return this.#refuse(entry, thrown, known)
     }
   }
 
-  #refresh(name: string): void {
+  #take(source: SkillSource, entry: string, known: LiveSkill | undefined): Reading {
+    const { name, root, hash, source_path } = source
+    const why = this.whyNotTaken(source) ?? (known && !unfinishedReason(known.source) && unfinishedReason(source))
+    if (why) throw new RuntimeError('invalid', why)
+    if (known && known.source.hash === hash && known.error === null && known.source.name === name)
+      return { outcome: 'unchanged', names: [] }
+    const names = [name]
+    const holder = this.#live.get(name)
+    if (holder && holder.source.root !== root && existsSync(holder.source.root)) {
+      const other = relative(this.#dir, holder.source.root)
+      // The one that comes first has the name, whichever was there first: as after a new start.
+      if (other < entry) throw new NameTaken(name, other)
+      this.#refuse(other, new NameTaken(name, entry), undefined)
+    }
+    const before = findSkillRow(this.#deps.store.read, name)
+    const isAsBefore = before?.content_hash === hash && before.source_path === source_path
+    const row = isAsBefore ? before : saveLoadedSkill(this.#deps.store.write, loadedRow(source))
+    if (known && known.source.name !== name) {
+      this.#live.delete(known.source.name)
+      names.push(known.source.name)
+    }
+    const { refused, ...matcher } = prepareMatcher(toSkill({ source, row, error: null }))
+    for (const pattern of refused)
+      source.findings.push({
+        code: 'pattern_form',
+        message: `triggers.regex_patterns: "${pattern}" is no RE2 pattern.`,
+      })
+    this.#broken.delete(entry)
+    this.#live.set(name, { source, matcher, row, error: null })
+    const wasLoaded = before !== undefined && before.content_hash !== ''
+    return { outcome: wasLoaded ? (isAsBefore ? 'unchanged' : 'updated') : 'added', names }
+  }
+
+  /** The last good version stays, if there is one. */
+  #refuse(entry: string, thrown: unknown, known: LiveSkill | undefined): Reading {
+    const { log, bus } = this.#deps
+    const error = reasonOf(thrown)
+    const skill = known?.source.name ?? entry
+    log.warn(
+      { skill: entry, err: thrown },
+      known ? 'a skill is broken; its last good version stays' : 'a skill is broken',
+    )
+    bus.publish('skill_failed', { skill, error, last_good: known !== undefined })
+    if (known) known.error = error
+    else this.#broken.add(entry, thrown, { dir: this.#dir, isLive: (name) => this.#live.has(name) })
+    return { outcome: 'rejected', names: [], issue: `rejected skill '${skill}': ${error}` }
+  }
+
+  /** Takes up what its row says by now. */
+  refresh(name: string): void {
     const live = this.#live.get(name)
     const row = findSkillRow(this.#deps.store.write, name)
     if (live && row) live.row = row
   }
 
-  #announce(op: 'reload' | 'toggle' | 'delete' | 'install', names: readonly string[]): void {
-    const ids = names.map((name) => this.#live.get(name)?.row.id ?? name)
+  #announce(op: 'reload' | 'toggle' | 'delete', names: Iterable<string>): void {
+    const ids = [...names].map((name) => this.#live.get(name)?.row.id ?? name)
     this.#deps.bus.publish('skills_changed', { op, ids })
   }
 
@@ -260,38 +342,10 @@ export class Skills {
   }
 }
 
+function topOf(entry: string): string {
+  return entry.split('/', 1)[0] ?? ''
+}
+
 function newCounts(): Record<Outcome, number> {
   return { added: 0, updated: 0, rejected: 0, unchanged: 0, removed: 0 }
-}
-
-function toSkill({ source, row, error }: { source: SkillSource; row: SkillRow; error: string | null }): Skill {
-  return {
-    ...source,
-    id: row.id,
-    enabled: row.enabled,
-    trusted_hash: row.trusted_hash,
-    registry_source: row.registry_source,
-    created_at: row.created_at,
-    last_loaded_at: row.last_loaded_at,
-    error,
-    unmet: unmetRequirements(source.requirements),
-  }
-}
-
-function loadedRow(source: SkillSource) {
-  const hasScripts = source.files.some(({ path }) => path.startsWith('scripts/'))
-  return {
-    name: source.name,
-    kind: source.kind === 'structured' ? ('structured' as const) : hasScripts ? ('scripted' as const) : source.kind,
-    description: source.description,
-    source_path: source.source_path,
-    content_hash: source.hash,
-    triggers_json: JSON.stringify(source.triggers),
-    tool_chain_json: source.tool_chain.length > 0 ? JSON.stringify(source.tool_chain) : null,
-    policy_overrides_json: JSON.stringify(source.policy_overrides),
-    script_path: source.script_path,
-    risk_level: source.risk_level,
-    version: source.version,
-    author: source.author,
-  }
 }

@@ -1,23 +1,29 @@
-import { join, relative } from 'node:path'
+import { createHash } from 'node:crypto'
+import { isAbsolute, join, normalize, relative } from 'node:path'
 import { z } from 'zod'
+import { readPlain } from '#kernel/guests/plain-file.ts'
+import { riskAtLeast } from '#kernel/policy/authority.ts'
 import type { CallConditions, Tool, ToolAnswer, ToolCaller } from '#kernel/tools/tool.ts'
 import { cutOutput } from '#sdk/cut-output.ts'
 import { isErrorOf } from '#sdk/errors.ts'
 import { scriptAnswer } from '#sdk/script-words.ts'
 import type { Client } from '#sdk/service.ts'
 import { maxToolOutputBytes, type toolsService } from '#sdk/services/tools.ts'
+import { maxSkillFileBytes } from '#sdk/skill.ts'
 import { builtinSkills } from './builtin.ts'
-import { readText } from './read-skill.ts'
 import type { Skills } from './registry.ts'
 import { isTrusted, isUsable, type Skill } from './skill.ts'
 import { narrowing } from './skills-for-turn.ts'
 
 const maxPathLength = 512
 const maxNamedFiles = 50
+const scriptRisk = 'Caution'
 
 interface SkillToolDeps {
   skills: Skills
   tools: Client<typeof toolsService>
+  /** Where scripts leave what they make. */
+  workspace: () => string
 }
 
 /** What the model can do with skills: read one, and run what it brings along. */
@@ -61,7 +67,10 @@ function loadSkillTool({ skills }: SkillToolDeps): Tool {
       if (file === undefined) return { status: 'success', output: withFiles(skill) }
       const known = skill.files.find(({ path }) => path === file)
       if (!known) return { status: 'error', output: `${name} has no file ${file}. Its files: ${namedFiles(skill)}` }
-      return { status: 'success', output: cutOutput(await readText(join(skill.root, known.path)), maxToolOutputBytes) }
+      const bytes = await readPlain(join(skill.base, known.path), maxSkillFileBytes)
+      if (createHash('sha256').update(bytes).digest('hex') !== known.sha256)
+        return { status: 'error', output: `${file} has changed since the skill ${name} was loaded.` }
+      return { status: 'success', output: cutOutput(bytes.toString('utf8'), maxToolOutputBytes) }
     },
   }
 }
@@ -76,12 +85,12 @@ const runInput = z.object({
   input: z.string().max(65_536).optional().describe('Given to the script on its standard input.'),
 })
 
-function runScriptTool({ skills, tools }: SkillToolDeps): Tool {
+function runScriptTool({ skills, tools, workspace }: SkillToolDeps): Tool {
   return {
     name: 'run_script',
     description: 'Runs a script of a skill and returns what it prints.',
     parameters: z.toJSONSchema(runInput) as Record<string, unknown>,
-    risk: 'Caution',
+    risk: scriptRisk,
     idempotent: false,
     paths: [],
     timeoutMs: 3_700_000,
@@ -89,19 +98,23 @@ function runScriptTool({ skills, tools }: SkillToolDeps): Tool {
     source: { kind: 'builtin' },
     parse: parser(runInput),
     conditions: (input, caller) => scriptConditions(skills, String(input.path), caller),
-    async run(input, { signal, progress }) {
+    async run(input, { caller, version, signal, progress }) {
       const { path, args = [], input: stdin = '' } = runInput.parse(input)
       const found = findScript(skills, path)
       if (typeof found === 'string') return { status: 'error', output: `SCRIPT_PATH_INVALID: ${found}` }
       const { skill, script, sha256 } = found
+      const refused = refusal(skill, caller.authority)
+      if (refused) return { status: 'error', output: refused }
       const onDisk = await skills.onDisk(skill.name)
-      if (onDisk?.hash !== skill.hash)
+      // What was judged and what is loaded, and what is loaded and what lies there, may differ by now.
+      if (version !== skill.hash || onDisk?.hash !== skill.hash)
         return {
           status: 'error',
           output: `SCRIPT_PATH_INVALID: the skill ${skill.name} has changed since it was loaded.`,
         }
       try {
-        const wanted = { root: skill.root, script, sha256, args, stdin, env: {}, timeout_ms: null, network: true }
+        const env = { KEEL_SKILLS_DIR: skills.dir, KEEL_WORKSPACE: workspace() }
+        const wanted = { root: skill.base, script, sha256, args, stdin, env, timeout_ms: null, network: true }
         const onChunk = ({ line }: { line: string }) => progress?.(line)
         return cutAnswer(scriptAnswer(await tools.runScript(wanted, { signal, onChunk })))
       } catch (thrown) {
@@ -117,12 +130,16 @@ function scriptConditions(skills: Skills, path: string, { authority }: ToolCalle
   const found = findScript(skills, path)
   if (typeof found === 'string') return {}
   const { skill, script } = found
-  const { id, name, hash, risk_level: risk } = skill
+  const { id, name, hash, risk_level, uncovered } = skill
+  // A skill may say that it is more of a risk than other scripts, and never that it is less.
+  const risk = riskAtLeast(risk_level, scriptRisk) ? risk_level : scriptRisk
   const deny = refusal(skill, authority)
   if (deny) return { deny }
-  const ask = isTrusted(skill)
-    ? undefined
-    : `the scripts of the skill '${name}' are not trusted as they are (${hash.slice(0, 12)}); it would run ${script}`
+  const ask = !isTrusted(skill)
+    ? `the scripts of the skill '${name}' are not trusted as they are (${hash.slice(0, 12)}); it would run ${script}`
+    : uncovered.length > 0
+      ? `the skill '${name}' has ${uncovered.join(', ')} in it, which no digest covers; it would run ${script}`
+      : undefined
   return { risk, version: hash, source: { kind: 'skill', id, name, hash }, ...(ask && { ask }) }
 }
 
@@ -133,14 +150,30 @@ function refusal(skill: Skill, authority: ToolCaller['authority']): string | und
   return isUsable(skill) ? undefined : `the skill '${skill.name}' can not be used: ${skill.unmet.join(', ')}`
 }
 
-/** The skill and the script of a path, or what is wrong with the path. */
-function findScript(skills: Skills, path: string): { skill: Skill; script: string; sha256: string } | string {
-  const [first = '', ...rest] = path.replaceAll('\\', '/').split('/')
-  const skill = skills.find(first)
-  if (!skill) return `there is no skill named ${first}`
-  const script = rest.join('/')
-  const file = skill.files.find((candidate) => candidate.path === script)
-  return file ? { skill, script, sha256: file.sha256 } : `the skill ${first} has no file ${script}`
+interface Script {
+  skill: Skill
+  /** From its base on. */
+  script: string
+  sha256: string
+}
+
+/** The script of a path, which begins with its skill's name or is its place in the skills folder; or what is wrong with it. */
+function findScript(skills: Skills, given: string): Script | string {
+  const path = normalize(given.replaceAll('\\', '/'))
+  if (isAbsolute(path) || path.startsWith('..')) return `${given} is no path from the skills folder on`
+  const [first = '', ...rest] = path.split('/')
+  const named = skills.find(first)
+  const byName = named && scriptIn(named, rest.join('/'))
+  if (byName) return byName
+  const place = join(skills.dir, path)
+  const there = skills.list().flatMap((skill) => scriptIn(skill, relative(skill.base, place)) ?? [])
+  if (there.length > 1) return `${given} is a script of ${there.map(({ skill }) => skill.name).join(' and ')}`
+  return there[0] ?? (named ? `the skill ${first} has no file ${rest.join('/')}` : `there is no skill named ${first}`)
+}
+
+function scriptIn(skill: Skill, script: string): Script | undefined {
+  const file = skill.files.find(({ path }) => path === script)
+  return file && { skill, script, sha256: file.sha256 }
 }
 
 function withFiles(skill: Skill): string {
@@ -148,8 +181,8 @@ function withFiles(skill: Skill): string {
   return cutOutput(files === '' ? skill.body : `${skill.body}\n\nFiles of this skill: ${files}`, maxToolOutputBytes)
 }
 
-function namedFiles({ files, source_path, root }: Skill): string {
-  const own = relative(root, source_path)
+function namedFiles({ files, source_path, base }: Skill): string {
+  const own = relative(base, source_path)
   const others = files.filter(({ path }) => path !== own).map(({ path }) => path)
   const more = others.length > maxNamedFiles ? ` and ${others.length - maxNamedFiles} more` : ''
   return others.slice(0, maxNamedFiles).join(', ') + more

@@ -10,7 +10,7 @@ export function skillsForTurn(
   skills: Skills,
   { model_text: text, authority }: Pick<TurnRequest, 'model_text' | 'authority'>,
 ): TurnSkills {
-  const active = skills.match({ text }, (skill) => narrowing(skill, authority) === null)
+  const active = skills.match(text, (skill) => narrowing(skill, authority) === null)
   const chosen = new Set(active.map(({ skill }) => skill.name))
   const others = skills
     .list()

@@ -82,8 +82,21 @@ export function findApprovalOfStep(db: ReadableDb, turnId: string, seq: number):
 }
 
 export function listPendingApprovals(db: ReadableDb): ApprovalRow[] {
-  const text = `SELECT * FROM approval_requests WHERE status = 'pending' ORDER BY created_at DESC, rowid DESC`
+  const text = `SELECT * FROM approval_requests WHERE status = 'pending' ORDER BY rowid DESC`
   return sql(db, text).all() as ApprovalRow[]
+}
+
+/** The pending ones' ends, the next one first. */
+export function listDeadlines(db: ReadableDb): Pick<ApprovalRow, 'id' | 'timeout_at'>[] {
+  const text = `SELECT id, timeout_at FROM approval_requests WHERE status = 'pending' ORDER BY timeout_at`
+  return sql(db, text).all() as Pick<ApprovalRow, 'id' | 'timeout_at'>[]
+}
+
+/** How many wait, in all and in one session. */
+export function countPendingApprovals(db: ReadableDb, sessionId: string | null = null): { all: number; mine: number } {
+  const text = `SELECT count(*) AS "all", count(*) FILTER (WHERE session_id = ?) AS mine
+    FROM approval_requests WHERE status = 'pending'`
+  return sql(db, text).get(sessionId) as { all: number; mine: number }
 }
 
 export function pendingApprovalsOfTurn(db: ReadableDb, turnId: string): ApprovalRow[] {
@@ -97,13 +110,17 @@ export function listApprovals(
   { status, limit, offset }: { status: ApprovalRow['status'] | null; limit: number; offset: number },
 ): ApprovalRow[] {
   const text = `SELECT * FROM approval_requests WHERE @status IS NULL OR status = @status
-    ORDER BY created_at DESC, rowid DESC LIMIT @limit OFFSET @offset`
+    ORDER BY rowid DESC LIMIT @limit OFFSET @offset`
   return sql(db, text).all({ status, limit, offset }) as ApprovalRow[]
 }
 
-export function countApprovals(db: ReadableDb, turnId: string | null = null): number {
-  const text = 'SELECT count(*) AS n FROM approval_requests WHERE @turnId IS NULL OR turn_id = @turnId'
-  return (sql(db, text).get({ turnId }) as { n: number }).n
+export function countApprovals(db: ReadableDb): number {
+  return (sql(db, 'SELECT count(*) AS n FROM approval_requests').get() as { n: number }).n
+}
+
+export function countApprovalsOfTurn(db: ReadableDb, turnId: string): number {
+  const text = 'SELECT count(*) AS n FROM approval_requests WHERE turn_id = ?'
+  return (sql(db, text).get(turnId) as { n: number }).n
 }
 
 export interface ApprovalDecision {
@@ -120,6 +137,16 @@ export function decideApproval(db: WritableDb, id: string, decision: ApprovalDec
     `UPDATE approval_requests SET status = @status, scope = @scope, decided_by = @decided_by, reason = @reason, decided_at = @now
      WHERE id = @id AND status = 'pending' RETURNING *`,
   ).get({ id, ...decision, now: timestamp() }) as ApprovalRow | undefined
+}
+
+/** Denies what waits for a turn that is over: nobody would go on with it. */
+export function withdrawOrphanedApprovals(db: WritableDb): ApprovalRow[] {
+  return sql(
+    db,
+    `UPDATE approval_requests SET status = 'denied', decided_by = 'keel', reason = 'its turn is over', decided_at = ?
+     WHERE status = 'pending' AND turn_id IS NOT NULL AND turn_id NOT IN (SELECT id FROM turns WHERE status = 'running')
+     RETURNING *`,
+  ).all(timestamp()) as ApprovalRow[]
 }
 
 /** True for the one that may run the call; whoever comes after it finds it used. */
@@ -143,6 +170,8 @@ export interface GrantRow {
   approval_id: string
   tool_name: string
   tool_input: string
+  /** Of whom it was asked for: those who are trusted less ask for themselves. */
+  authority: Authority
   decided_by: string
   created_at: string
 }
@@ -150,19 +179,24 @@ export interface GrantRow {
 export function insertGrant(db: WritableDb, grant: Omit<GrantRow, 'id' | 'created_at'>): void {
   sql(
     db,
-    `INSERT INTO approval_grants (id, subject, session_id, approval_id, tool_name, tool_input, decided_by, created_at)
-     VALUES (@id, @subject, @session_id, @approval_id, @tool_name, @tool_input, @decided_by, @now) ON CONFLICT DO NOTHING`,
+    `INSERT INTO approval_grants (id, subject, session_id, approval_id, tool_name, tool_input, authority, decided_by, created_at)
+     VALUES (@id, @subject, @session_id, @approval_id, @tool_name, @tool_input, @authority, @decided_by, @now)
+     ON CONFLICT DO NOTHING`,
   ).run({ id: newId(), ...grant, now: timestamp() })
 }
 
-/** A standing approval of exactly this, in this session or in all. */
-export function findGrant(db: ReadableDb, subject: string, sessionId: string | null): GrantRow | undefined {
-  const text = `SELECT * FROM approval_grants WHERE subject = ? AND (session_id IS NULL OR session_id = ?) LIMIT 1`
-  return sql(db, text).get(subject, sessionId) as GrantRow | undefined
+/** The standing approvals of exactly this, in this session or in all. */
+export function findGrants(db: ReadableDb, subject: string, sessionId: string | null): GrantRow[] {
+  const text = 'SELECT * FROM approval_grants WHERE subject = ? AND (session_id IS NULL OR session_id = ?)'
+  return sql(db, text).all(subject, sessionId) as GrantRow[]
+}
+
+export function countGrants(db: ReadableDb): number {
+  return (sql(db, 'SELECT count(*) AS n FROM approval_grants').get() as { n: number }).n
 }
 
 export function listGrants(db: ReadableDb): GrantRow[] {
-  return sql(db, 'SELECT * FROM approval_grants ORDER BY created_at DESC, rowid DESC').all() as GrantRow[]
+  return sql(db, 'SELECT * FROM approval_grants ORDER BY rowid DESC').all() as GrantRow[]
 }
 
 export function deleteGrant(db: WritableDb, id: string): GrantRow | undefined {

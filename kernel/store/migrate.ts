@@ -12,7 +12,8 @@ import { costIndexesMigration } from './migrations/0060-cost-indexes.ts'
 import { approvalsMigration } from './migrations/0070-approvals.ts'
 import { skillsMigration } from './migrations/0080-skills.ts'
 import { pluginsMigration } from './migrations/0090-plugins.ts'
-import { memoryMigration } from './migrations/0100-memory.ts'
+import { approvalGrantsMigration } from './migrations/0100-approval-grants.ts'
+import { memoryMigration } from './migrations/0110-memory.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [
@@ -25,6 +26,7 @@ export const migrations: readonly Migration[] = [
   approvalsMigration,
   skillsMigration,
   pluginsMigration,
+  approvalGrantsMigration,
   memoryMigration,
 ]
 

@@ -38,14 +38,25 @@ export function recordDecision(db: WritableDb, decision: NewDecision): void {
   ).run({ ...decision, id: newId(), context: redactText(JSON.stringify(decision.context)), now: timestamp() })
 }
 
+const columns =
+  'id, turn_id, tool_name, decision, rule_name, reason, authority, risk_level, approval_id, context_json, created_at'
+
 export function listDecisions(db: ReadableDb, turnId: string): PolicyDecisionRow[] {
-  const rows = sql(
-    db,
-    `SELECT id, turn_id, tool_name, decision, rule_name, reason, authority, risk_level, approval_id, context_json, created_at
-     FROM policy_decisions WHERE turn_id = ? ORDER BY rowid`,
-  ).all(turnId) as (Omit<PolicyDecisionRow, 'context'> & { context_json: string })[]
-  return rows.map(({ context_json, ...row }) => ({
-    ...row,
-    context: JSON.parse(context_json) as Record<string, unknown>,
-  }))
+  return sql(db, `SELECT ${columns} FROM policy_decisions WHERE turn_id = ? ORDER BY rowid`).all(turnId).map(decisionOf)
+}
+
+/** Of all turns and of none, newest first. */
+export function listRecentDecisions(
+  db: ReadableDb,
+  wanted: { tool: string | null; decision: PolicyDecisionRow['decision'] | null; limit: number; offset: number },
+): PolicyDecisionRow[] {
+  const text = `SELECT ${columns} FROM policy_decisions
+    WHERE tool_name = ifnull(@tool, tool_name) AND decision = ifnull(@decision, decision)
+    ORDER BY rowid DESC LIMIT @limit OFFSET @offset`
+  return sql(db, text).all(wanted).map(decisionOf)
+}
+
+function decisionOf(row: unknown): PolicyDecisionRow {
+  const { context_json, ...fields } = row as Omit<PolicyDecisionRow, 'context'> & { context_json: string }
+  return { ...fields, context: JSON.parse(context_json) as Record<string, unknown> }
 }

@@ -75,17 +75,30 @@ export function saveLoadedSkill(db: WritableDb, skill: LoadedSkill): SkillRow {
   return toSkill(row)
 }
 
-/** Makes room for a skill that comes from a registry, before its files are there: it starts disabled. */
+/** Makes room for a skill that comes from a registry, before its files are there: it starts disabled, unless it is a new version. */
 export function expectSkill(
   db: WritableDb,
-  skill: { name: string; source_path: string; registry_source: string },
+  { isLive, ...skill }: { name: string; source_path: string; registry_source: string; isLive: boolean },
 ): void {
   sql(
     db,
     `INSERT INTO skills (id, name, kind, source_path, content_hash, enabled, registry_source, created_at)
      VALUES (@id, @name, 'instruction', @source_path, '', 0, @registry_source, @now)
-     ON CONFLICT (name) DO UPDATE SET registry_source = excluded.registry_source`,
-  ).run({ id: newId(), ...skill, now: timestamp() })
+     ON CONFLICT (name) DO UPDATE SET
+       registry_source = excluded.registry_source,
+       enabled = enabled AND @isLive AND registry_source = excluded.registry_source`,
+  ).run({ id: newId(), ...skill, isLive: Number(isLive), now: timestamp() })
+}
+
+/** As if `expectSkill` had not been called. */
+export function unexpectSkill(db: WritableDb, name: string, before: SkillRow | undefined): void {
+  if (before)
+    sql(db, 'UPDATE skills SET registry_source = ?, enabled = ? WHERE name = ?').run(
+      before.registry_source,
+      Number(before.enabled),
+      name,
+    )
+  else deleteSkillRow(db, name)
 }
 
 export function setSkillEnabled(db: WritableDb, name: string, enabled: boolean): void {

@@ -53,6 +53,11 @@ export function openToolCall(
   return row.id
 }
 
+/** The call of a row that waited begins. */
+export function beginToolCall(db: WritableDb, id: string): void {
+  sql(db, `UPDATE tool_calls SET status = 'running' WHERE id = ?`).run(id)
+}
+
 export function closeToolCall(db: WritableDb, id: string, outcome: ToolOutcome): void {
   sql(db, 'UPDATE tool_calls SET status = ?, output = ?, duration_ms = ? WHERE id = ?').run(
     outcome.status,
@@ -66,15 +71,39 @@ export function listToolCalls(db: ReadableDb, turnId: string): ToolCallRow[] {
   return sql(db, `SELECT ${columns} FROM tool_calls WHERE turn_id = ? ORDER BY seq`).all(turnId) as ToolCallRow[]
 }
 
-/** The call that an approval allowed. */
+/** Of all turns and of none, newest first. */
+export function listRecentToolCalls(
+  db: ReadableDb,
+  wanted: { tool: string | null; status: string | null; limit: number; offset: number },
+): ToolCallRow[] {
+  const text = `SELECT ${columns} FROM tool_calls WHERE tool_name = ifnull(@tool, tool_name) AND status = ifnull(@status, status)
+    ORDER BY rowid DESC LIMIT @limit OFFSET @offset`
+  return sql(db, text).all(wanted) as ToolCallRow[]
+}
+
+/** The call that an approval was asked for; others that it stands for come later. */
 export function findToolCallOfApproval(db: ReadableDb, approvalId: string): ToolCallRow | undefined {
-  return sql(db, `SELECT ${columns} FROM tool_calls WHERE approval_id = ? LIMIT 1`).get(approvalId) as
+  return sql(db, `SELECT ${columns} FROM tool_calls WHERE approval_id = ? ORDER BY rowid LIMIT 1`).get(approvalId) as
     | ToolCallRow
     | undefined
 }
 
 /** Calls outside a turn that the death of a process cut off. */
-export function closeCutOffCalls(db: WritableDb, output: string): number {
-  const text = `UPDATE tool_calls SET status = 'unknown', output = ? WHERE turn_id IS NULL AND status = 'running'`
-  return sql(db, text).run(output).changes
+export function closeCutOffCalls(db: WritableDb): void {
+  sql(
+    db,
+    `UPDATE tool_calls SET status = 'unknown', output = 'Keel ended while it ran; nobody knows whether it took effect.'
+     WHERE turn_id IS NULL AND status = 'running'`,
+  ).run()
+}
+
+/** What a turn leaves open when it ends: calls that wait never run, calls that run may still take effect. */
+export function closeCallsOfTurn(db: WritableDb, turnId: string): void {
+  sql(
+    db,
+    `UPDATE tool_calls SET
+       output = iif(status = 'running', 'The turn ended while it ran; nobody knows whether it took effect.', 'The turn ended before anybody allowed it.'),
+       status = iif(status = 'running', 'unknown', 'denied')
+     WHERE turn_id = ? AND status IN ('running', 'awaiting_approval')`,
+  ).run(turnId)
 }

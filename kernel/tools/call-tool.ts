@@ -1,10 +1,10 @@
 import type { EventBus } from '#kernel/events/bus.ts'
 import { type ApprovalRow, useApproval } from '#kernel/store/approvals.ts'
-import { closeToolCall, openToolCall } from '#kernel/store/tool-calls.ts'
+import { beginToolCall, closeToolCall, findToolCallOfApproval, openToolCall } from '#kernel/store/tool-calls.ts'
 import { newId } from '#sdk/ids.ts'
 import { redactText } from '#sdk/redact.ts'
 import type { ToolOutcome } from '#sdk/services/agent.ts'
-import { type Admission, admit, auditFields, type GateDeps, type WantedCall } from './gate.ts'
+import { admit, auditFields, type GateDeps, readmit, versionOf, type WantedCall } from './gate.ts'
 import { runTool } from './run-tool.ts'
 import type { Tool, ToolAnswer, ToolCaller } from './tool.ts'
 
@@ -25,40 +25,70 @@ export async function callTool(
   signal: AbortSignal,
   deps: CallDeps,
 ): Promise<CallResult> {
+  const { store } = deps
   const wanted: WantedCall = { tool, input, caller, seq: null }
-  const admission: Admission = admit(wanted, deps)
+  const admission = admit(wanted, deps)
   if (admission.decision === 'gate') return { kind: 'awaiting_approval', approval: admission.approval }
   if (admission.decision === 'deny') {
     const { rule, reason } = admission
-    const id = openToolCall(deps.store.write, auditFields(wanted))
-    closeToolCall(deps.store.write, id, { status: 'denied', output: `Denied: ${reason}`, duration_ms: 0 })
+    const id = openToolCall(store.write, auditFields(wanted))
+    closeToolCall(store.write, id, { status: 'denied', output: `Denied: ${reason}`, duration_ms: 0 })
     return { kind: 'denied', rule, reason }
   }
-  return runOutsideTurn(wanted, { signal, approval_id: admission.approval_id }, deps)
+  return runOutsideTurn(wanted, openToolCall(store.write, auditFields(wanted), 'running', admission.approval_id), {
+    signal,
+    ...deps,
+  })
 }
 
-/** The call that a person has just allowed, exactly as it was shown; undefined when it is already under way. */
+/**
+ * The call that a person has just allowed, exactly as it was shown; undefined when it is already under way. One that the
+ * rules no longer let through, or whose tool is gone, uses its approval up all the same: it does not come back later.
+ */
 export async function callApproved(
   approval: ApprovalRow,
-  wanted: WantedCall,
+  tool: Tool | undefined,
   signal: AbortSignal,
   deps: CallDeps,
 ): Promise<CallResult | undefined> {
-  if (!useApproval(deps.store.durable, approval.id)) return undefined
-  return runOutsideTurn(wanted, { signal, approval_id: approval.id }, deps)
+  const { durable, read } = deps.store
+  const { turn_id, session_id, agent_id, channel, requested_authority: authority } = approval
+  const caller = { turn_id, session_id, agent_id, channel, authority }
+  const input = JSON.parse(approval.tool_input) as Record<string, unknown>
+  const rowId = findToolCallOfApproval(read, approval.id)?.id ?? ''
+  const wanted: WantedCall | undefined = tool && { tool, input, caller, seq: null }
+  const admission = wanted ? readmit(wanted, approval, deps) : goneFor(approval)
+  if (!wanted || admission.decision === 'deny') {
+    const { rule, reason } = admission.decision === 'deny' ? admission : goneFor(approval)
+    durable.transaction(() => {
+      useApproval(durable, approval.id)
+      closeToolCall(durable, rowId, { status: 'denied', output: `Denied: ${reason}`, duration_ms: 0 })
+    })()
+    return { kind: 'denied', rule, reason }
+  }
+  // Together: a call that has begun is on record as begun.
+  const isMine = durable.transaction(() => {
+    const used = useApproval(durable, approval.id)
+    if (used) beginToolCall(durable, rowId)
+    return used
+  })()
+  return isMine ? runOutsideTurn(wanted, rowId, { signal, ...deps }) : undefined
+}
+
+function goneFor({ tool_name }: ApprovalRow) {
+  return { decision: 'deny' as const, rule: 'approval', reason: `there is no tool named ${tool_name} any more` }
 }
 
 async function runOutsideTurn(
   wanted: WantedCall,
-  { signal, approval_id }: { signal: AbortSignal; approval_id: string | null },
-  { store, bus }: CallDeps,
+  tool_call_id: string,
+  { store, bus, signal }: Pick<CallDeps, 'store' | 'bus'> & { signal: AbortSignal },
 ): Promise<CallResult> {
   const { tool, input, caller } = wanted
   const startedAt = Date.now()
-  const fields = auditFields(wanted)
-  const tool_call_id = openToolCall(store.write, fields, 'running', approval_id)
+  const version = versionOf(wanted)
   const named = { turn_id: null, session_id: caller.session_id, tool_call_id, tool: tool.name, tool_name: tool.name }
-  bus.publish('tool_call_started', { ...named, input_preview: preview(fields.input) })
+  bus.publish('tool_call_started', { ...named, input_preview: preview(JSON.stringify(input)) })
   const close = (answer: ToolAnswer) => {
     const outcome: ToolOutcome = { ...answer, duration_ms: Date.now() - startedAt }
     closeToolCall(store.write, tool_call_id, outcome)
@@ -68,7 +98,7 @@ async function runOutsideTurn(
     return outcome.duration_ms
   }
   try {
-    const answer = await runTool(tool, input, { call_id: newId(), caller, signal })
+    const answer = await runTool(tool, input, { call_id: newId(), caller, version, signal })
     return { kind: 'done', tool_call_id, answer, duration_ms: close(answer) }
   } catch (thrown) {
     close({ status: 'unknown', output: 'The caller went away while it ran.' })

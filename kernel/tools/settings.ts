@@ -18,7 +18,10 @@ export function toolSettingsOf({ agent, security, egress, skills }: Config, home
       timeout_ms: skills.script_timeout_seconds * 1000,
       output_bytes: skills.script_max_output_bytes,
       memory_bytes: skills.script_max_memory_bytes,
-      writable_paths: filesystem.script_allowed_paths,
+      writable_paths: [
+        ...filesystem.script_allowed_paths,
+        ...(skills.workspace_dir === null ? [] : [skills.workspace_dir]),
+      ],
     },
   }
 }

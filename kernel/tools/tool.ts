@@ -4,8 +4,17 @@ import type { RiskLevel } from '#sdk/services/tools.ts'
 /** Where a tool comes from; the audit tells it. */
 export type ToolSource =
   | { kind: 'builtin' }
-  | { kind: 'plugin'; plugin: string }
+  /** `tool` is its name there, which may be another's as well. */
+  | { kind: 'plugin'; plugin: string; tool: string }
   | { kind: 'skill'; id: string; name: string; hash: string }
+
+export interface Standing {
+  /** What vouched for the caller. */
+  sources: string[]
+  /** The lowest ceiling that applied. */
+  ceiling: Authority | null
+  threat_score: number
+}
 
 /** Who has a tool run, whichever way in they took. */
 export interface ToolCaller {
@@ -15,12 +24,16 @@ export interface ToolCaller {
   agent_id: string | null
   channel: string
   authority: Authority
+  /** Why the caller has this authority; for the record alone. */
+  standing?: Standing | undefined
 }
 
 export interface ToolRun {
   /** Names this call, so that the same one is known again. */
   call_id: string
   caller: ToolCaller
+  /** As it was judged, and no other may run: the tool's own, or what its conditions said then. */
+  version: string
   signal: AbortSignal
   /** Tells a person how far the work is. */
   progress?: (message: string) => void
@@ -29,7 +42,7 @@ export interface ToolRun {
 export interface ToolAnswer {
   /** `unknown`: it had begun and nobody can say whether it took effect. */
   status: Extract<ToolOutcome['status'], 'success' | 'partial_success' | 'error' | 'unknown'>
-  /** For the model, at most `maxToolOutputBytes`. */
+  /** A model is shown at most `maxToolOutputBytes` of it. */
   output: string
   metadata?: Record<string, unknown>
 }

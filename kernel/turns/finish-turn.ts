@@ -1,6 +1,8 @@
+import { type ApprovalRow, withdrawOrphanedApprovals } from '#kernel/store/approvals.ts'
 import { appendMessage, type MessageRow } from '#kernel/store/messages.ts'
 import { setSessionModel } from '#kernel/store/sessions.ts'
 import type { Store } from '#kernel/store/store.ts'
+import { closeCallsOfTurn } from '#kernel/store/tool-calls.ts'
 import { listSteps } from '#kernel/store/turn-steps.ts'
 import { type FinishedTurn, findTurn, finishTurn } from '#kernel/store/turns.ts'
 import type { TurnStep } from '#sdk/services/agent.ts'
@@ -43,11 +45,14 @@ export function turnTotals(steps: readonly TurnStep[]): TurnTotals {
   }
 }
 
-/** Stores the answer, its numbers and the turn's end in one transaction. A turn that is over stays as it is. */
+/**
+ * Stores the answer, its numbers and the turn's end in one transaction, and ends what the turn leaves open. A turn that
+ * is over stays as it is.
+ */
 export function storeTurnEnd(
   store: Pick<Store, 'write'>,
   end: { turn_id: string; status: FinishedTurn['status']; content: string; react_turns: number; error: string | null },
-): { totals: TurnTotals; message: MessageRow } | undefined {
+): { totals: TurnTotals; message: MessageRow; withdrawn: ApprovalRow[] } | undefined {
   return store.write.transaction(() => {
     const turn = findTurn(store.write, end.turn_id)
     if (turn?.status !== 'running') return undefined
@@ -75,6 +80,7 @@ export function storeTurnEnd(
       error: end.error,
     })
     if (totals.model) setSessionModel(store.write, turn.session_id, totals.model)
-    return { totals, message }
+    closeCallsOfTurn(store.write, turn.id)
+    return { totals, message, withdrawn: withdrawOrphanedApprovals(store.write) }
   })()
 }

@@ -9,6 +9,7 @@ export type TurnEvent =
   | {
       type: 'approval_required'
       request_id: string
+      tool: string
       tool_name: string
       input: Record<string, unknown>
       expires_at: string

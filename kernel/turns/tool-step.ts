@@ -1,4 +1,4 @@
-import type { Approvals } from '#kernel/approvals/approvals.ts'
+import { denialText } from '#kernel/approvals/denial.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
 import { type ApprovalRow, findApprovalOfStep, useApproval } from '#kernel/store/approvals.ts'
 import type { Store } from '#kernel/store/store.ts'
@@ -6,16 +6,18 @@ import { closeToolCall, openToolCall } from '#kernel/store/tool-calls.ts'
 import { findStep, saveStep } from '#kernel/store/turn-steps.ts'
 import { loadTurn, requireCurrentAttempt, turnRequest as storedRequest } from '#kernel/store/turns.ts'
 import { preview } from '#kernel/tools/call-tool.ts'
-import { admit, auditFields, type GateDeps, subjectOf, type WantedCall } from '#kernel/tools/gate.ts'
+import { admit, auditFields, type GateDeps, readmit, sourceOf, versionOf, type WantedCall } from '#kernel/tools/gate.ts'
 import { cutOffText, runTool } from '#kernel/tools/run-tool.ts'
 import type { ToolCaller } from '#kernel/tools/tool.ts'
 import type { Toolbox } from '#kernel/tools/toolbox.ts'
+import { cutOutput } from '#sdk/cut-output.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { ToolCall } from '#sdk/messages.ts'
 import { redactText } from '#sdk/redact.ts'
 import type { CallContext, Params } from '#sdk/service.ts'
 import type { ToolOutcome } from '#sdk/services/agent.ts'
 import type { kernelForAgent } from '#sdk/services/kernel.ts'
+import { maxToolOutputBytes } from '#sdk/services/tools.ts'
 import { turnRequest } from './turn-request.ts'
 import type { TurnRunner } from './turn-runner.ts'
 
@@ -29,7 +31,6 @@ export interface ToolStepDeps extends GateDeps {
   bus: EventBus
   toolbox: Pick<Toolbox, 'find'>
   turns: Pick<TurnRunner, 'find'>
-  approvals: Pick<Approvals, 'request'>
 }
 
 /**
@@ -51,27 +52,40 @@ export async function toolStep(
 
   const place: Place = { turn_id, attempt, seq, call, caller: callerOf(store, turn_id) }
   const tool = toolbox.find(call.name)
-  if (!tool) return finish(place, { status: 'error', output: `There is no tool named ${call.name}.` }, deps)
+  const approval = findApprovalOfStep(store.read, turn_id, seq)
+  const replayOf = approval?.status === 'approved' ? approval.id : undefined
+  if (known && !tool?.idempotent)
+    return finish(place, { status: 'unknown', output: cutOffText(call.name) }, deps, { replayOf })
+  // Before the tool is looked at: it may not be there yet after a start.
+  if (approval?.status === 'pending') return { ...waiting(approval), duration_ms: 0 }
+  const denial = approval && denialText(approval)
+  if (denial !== undefined) return finish(place, { status: 'denied', output: denial }, deps)
+  if (!tool)
+    return finish(place, { status: 'error', output: `There is no tool named ${call.name}.` }, deps, { replayOf })
   const input = parseArguments(call, tool)
-  if (typeof input === 'string') return finish(place, { status: 'error', output: input }, deps)
+  if (typeof input === 'string') return finish(place, { status: 'error', output: input }, deps, { replayOf })
   const wanted: WantedCall = { tool, input, caller: place.caller, seq }
 
-  if (known && !tool.idempotent) {
-    const rowId = begin(place, wanted, null, deps)
-    return finish(place, { status: 'unknown', output: cutOffText(call.name) }, deps, { rowId })
+  const admission = approval ? readmit(wanted, approval, deps) : admit(wanted, deps)
+  if (admission.decision === 'gate') {
+    announceRequest(admission.approval, wanted, deps)
+    return { ...waiting(admission.approval), duration_ms: 0 }
   }
-  const approval = findApprovalOfStep(store.read, turn_id, seq)
-  const allowed = approval ? resume(wanted, approval, known !== undefined, deps) : ask(place, wanted, deps)
-  if ('status' in allowed)
-    return allowed.status === 'awaiting_approval' ? { ...allowed, duration_ms: 0 } : finish(place, allowed, deps)
+  if (admission.decision === 'deny')
+    return finish(place, { status: 'denied', output: `Denied: ${admission.reason}` }, deps, { wanted, replayOf })
 
-  const rowId = begin(place, wanted, allowed.approval_id, deps)
+  if (replayOf !== undefined)
+    deps.bus.publish('approval_replay_started', { request_id: replayOf, tool: call.name, turn_id })
+  const rowId = begin(place, wanted, { approval_id: admission.approval_id, uses: known ? undefined : replayOf }, deps)
   const startedAt = Date.now()
   const progress = (message: string) =>
     deps.turns.find(turn_id)?.live.announce({ type: 'tool_progress', id: rowId, tool_name: call.name, message })
-  const answer = await runTool(tool, input, { call_id: rowId, caller: place.caller, signal, progress })
+  const run = { call_id: rowId, caller: place.caller, version: versionOf(wanted), signal, progress }
+  const whole = await runTool(tool, input, run)
+  // A guest may answer at greater length than a model is to read.
+  const answer = { ...whole, output: cutOutput(whole.output, maxToolOutputBytes) }
   const durationMs = Date.now() - startedAt
-  return finish(place, answer, deps, { rowId, durationMs, signal, ...(approval && { replayOf: approval.id }) })
+  return finish(place, answer, deps, { rowId, durationMs, signal, replayOf })
 }
 
 interface Place {
@@ -84,48 +98,20 @@ interface Place {
 
 function callerOf(store: Store, turn_id: string): ToolCaller {
   const { session_id } = loadTurn(store.read, turn_id)
-  const { agent_id, authority, channel } = turnRequest.parse(JSON.parse(storedRequest(store.read, turn_id)))
-  return { turn_id, session_id, agent_id, channel, authority }
+  const request = turnRequest.parse(JSON.parse(storedRequest(store.read, turn_id)))
+  const { agent_id, authority, channel, authority_sources, authority_ceiling, threat_score } = request
+  const standing = { sources: authority_sources, ceiling: authority_ceiling, threat_score }
+  return { turn_id, session_id, agent_id, channel, authority, standing }
 }
 
-type Allowed = { approval_id: string | null }
-
-/** The first time a call comes to the gate. */
-function ask(place: Place, wanted: WantedCall, deps: ToolStepDeps): Allowed | Answer {
-  const { store, turns } = deps
-  const admission = admit(wanted, deps)
-  if (admission.decision === 'deny') return { status: 'denied', output: `Denied: ${admission.reason}` }
-  if (admission.decision === 'allow') return { approval_id: admission.approval_id }
-  openToolCall(store.write, auditFields(wanted), 'awaiting_approval', admission.approval.id)
-  const { id: request_id, timeout_at: expires_at } = admission.approval
-  void turns.find(place.turn_id)?.live.announce({
-    type: 'approval_required',
-    request_id,
-    tool_name: wanted.tool.name,
-    input: wanted.input,
-    expires_at,
-  })
-  return waiting(admission.approval)
-}
-
-/** A call about which a person was asked. */
-function resume(
-  wanted: WantedCall,
-  approval: ApprovalRow,
-  begun: boolean,
-  { store, bus }: ToolStepDeps,
-): Allowed | Answer {
-  const { id, tool_name, status, reason } = approval
-  if (status === 'pending') return waiting(approval)
-  if (status === 'denied')
-    return { status: 'denied', output: `Denied by the operator${reason === null ? '' : `: ${reason}`}.` }
-  if (status === 'timed_out')
-    return { status: 'denied', output: `Denied: ${tool_name} needs an approval, and nobody decided in time.` }
-  if (subjectOf(wanted) !== approval.subject)
-    return { status: 'denied', output: `Denied: ${tool_name} has changed since it was approved. Ask for it again.` }
-  if (!useApproval(store.durable, id) && !begun) return { status: 'unknown', output: cutOffText(tool_name) }
-  bus.publish('approval_replay_started', { request_id: id, tool: tool_name, turn_id: approval.turn_id })
-  return { approval_id: id }
+/** The turn's listeners are shown in full what is asked. */
+function announceRequest(
+  { id: request_id, turn_id, tool_name, timeout_at: expires_at }: ApprovalRow,
+  { input }: WantedCall,
+  { turns }: ToolStepDeps,
+): void {
+  const live = turns.find(turn_id ?? '')?.live
+  void live?.announce({ type: 'approval_required', request_id, tool: tool_name, tool_name, input, expires_at })
 }
 
 function waiting({ id, tool_name }: ApprovalRow): Answer {
@@ -136,15 +122,19 @@ function waiting({ id, tool_name }: ApprovalRow): Answer {
 function begin(
   { turn_id, attempt, seq, call, caller }: Place,
   wanted: WantedCall,
-  approval_id: string | null,
+  { approval_id, uses }: { approval_id: string | null; uses: string | undefined },
   { store, bus, turns }: ToolStepDeps,
 ): string {
-  const rowId = store.write.transaction(() => {
-    saveStep(store.write, turn_id, attempt, { kind: 'tool', seq, status: 'started', call, outcome: null })
-    return openToolCall(store.write, auditFields(wanted), 'running', approval_id)
+  // Together: an approval is used by the step that is on record as begun, and by no other.
+  const db = uses === undefined ? store.write : store.durable
+  const rowId = db.transaction(() => {
+    if (uses !== undefined && !useApproval(db, uses))
+      throw new RuntimeError('conflict', `approval request ${uses} has been used`)
+    saveStep(db, turn_id, attempt, { kind: 'tool', seq, status: 'started', call, outcome: null })
+    return openToolCall(db, auditFields(wanted), 'running', approval_id)
   })()
   announceStart({ turn_id, call, caller }, rowId, { bus, turns })
-  const { source } = wanted.tool
+  const source = sourceOf(wanted)
   if (source.kind === 'skill')
     bus.publish('skill_activated', {
       agent_id: caller.agent_id ?? '',
@@ -188,14 +178,22 @@ async function finish(
     rowId: begun,
     durationMs = 0,
     signal = new AbortController().signal,
+    wanted,
     replayOf,
-  }: { rowId?: string; durationMs?: number; signal?: AbortSignal; replayOf?: string } = {},
+  }: {
+    rowId?: string
+    durationMs?: number
+    signal?: AbortSignal
+    wanted?: WantedCall
+    replayOf?: string | undefined
+  } = {},
 ): Promise<ToolOutcome> {
   const outcome: ToolOutcome = { status, output, duration_ms: durationMs }
   const close = store.write.transaction(() => {
     requireCurrentAttempt(store.write, turn_id, attempt)
     saveStep(store.write, turn_id, attempt, { kind: 'tool', seq, status: 'done', call, outcome })
-    const rowId = begun ?? openToolCall(store.write, refusedCall({ turn_id, seq, call, caller }))
+    const rowId =
+      begun ?? openToolCall(store.write, wanted ? auditFields(wanted) : refusedCall({ turn_id, seq, call, caller }))
     closeToolCall(store.write, rowId, outcome)
     return rowId
   })

@@ -7,6 +7,9 @@ export const turnRequest = z.object({
   channel: z.string(),
   authority,
   threat_score: z.number(),
+  /** What vouched for the sender, and the lowest ceiling that applied. Turns of earlier builds do not say. */
+  authority_sources: z.array(z.string()).default([]),
+  authority_ceiling: authority.nullable().default(null),
   /** The message's text as the model may see it. */
   model_text: z.string(),
   model: z.string(),

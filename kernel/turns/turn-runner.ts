@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { Approvals } from '#kernel/approvals/approvals.ts'
 import type { LiveConfig } from '#kernel/config/live-config.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
-import { countApprovals } from '#kernel/store/approvals.ts'
+import { countApprovalsOfTurn } from '#kernel/store/approvals.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { StoreError } from '#kernel/store/store-fault.ts'
 import { beginAttempt, listRunningTurns, loadTurn, turnRequest as storedRequest } from '#kernel/store/turns.ts'
@@ -52,7 +52,7 @@ interface TurnRunnerDeps {
   bus: EventBus
   config: LiveConfig
   agent: Client<typeof agentService>
-  approvals: Pick<Approvals, 'settled' | 'withdraw'>
+  approvals: Pick<Approvals, 'settled' | 'announce'>
   toolbox: Toolbox
   skillsFor: SkillsFor
   log: Logger
@@ -163,7 +163,7 @@ export class TurnRunner {
       // An attempt that no process took up is still to be had.
       if (taken) attempt = await this.#keep(live, deadline, () => beginAttempt(store.write, live.id))
       // A turn that waited for a person was not lost by anybody.
-      if (attempt > maxAttempts && attempt - countApprovals(store.read, live.id) > maxAttempts)
+      if (attempt > maxAttempts && attempt - countApprovalsOfTurn(store.read, live.id) > maxAttempts)
         return this.#finish(live, request, failedEnd('The turn was interrupted too often and was given up.'))
       try {
         const turn = loadTurn(store.read, live.id)
@@ -242,7 +242,7 @@ export class TurnRunner {
     )
     if (!stored) throw new RuntimeError('conflict', `turn ${live.id} was finished elsewhere`)
     if (live.text !== end.content) await live.announce(missingText(live.text, end.content))
-    const { totals, message } = stored
+    const { totals, message, withdrawn } = stored
     const latency_ms = Date.now() - Date.parse(loadTurn(store.read, live.id).created_at)
     const outcome: TurnOutcome = {
       turn_id: live.id,
@@ -275,7 +275,7 @@ export class TurnRunner {
       status: end.status,
     })
     if (request.streamed) this.#announceEnd(outcome)
-    approvals.withdraw(live.id)
+    for (const approval of withdrawn) approvals.announce(approval)
     onFinished(outcome)
     return outcome
   }

@@ -134,7 +134,10 @@ export const agentStreamEvent = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('approval_required'),
     request_id: z.string(),
+    /** Both names of one field. */
+    tool: z.string(),
     tool_name: z.string(),
+    /** In full: what is approved is exactly this. */
     input: jsonObject.optional(),
     expires_at: time.optional(),
   }),

@@ -61,6 +61,8 @@ export const approvalGrant = z.object({
   approval_id: z.string(),
   tool_name: z.string(),
   tool_input: z.string(),
+  /** Holds for callers of this authority or a higher one. */
+  requested_authority: authority,
   decided_by: z.string(),
   created_at: time,
 })

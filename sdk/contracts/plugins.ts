@@ -94,7 +94,14 @@ export const pluginsRoutes = {
   }),
   setPluginSecret: put('/api/plugins/:name/secrets/:secret', {
     summary: 'Store a secret of a plugin, sealed',
-    body: z.object({ value: z.string().min(1).max(8_192) }),
+    /** It ends up in a header. */
+    body: z.object({
+      value: z
+        .string()
+        .min(1)
+        .max(8_192)
+        .regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'expected one line of text, as a header takes it'),
+    }),
     response: z.object({ name: z.string(), secret: z.string(), set: z.literal(true) }),
   }),
   deletePluginSecret: del('/api/plugins/:name/secrets/:secret', {
@@ -115,6 +122,12 @@ export const pluginsRoutes = {
   }),
   getPluginFile: get('/plugins/:name/web/:file', {
     summary: "A file of a plugin's page",
+    auth: 'public',
+    kind: 'text',
+    response: z.string().meta({ contentMediaType: 'application/octet-stream' }),
+  }),
+  getPluginFileInFolder: get('/plugins/:name/web/:folder/:file', {
+    summary: "A file of a plugin's page, in a folder",
     auth: 'public',
     kind: 'text',
     response: z.string().meta({ contentMediaType: 'application/octet-stream' }),

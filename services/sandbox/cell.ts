@@ -10,6 +10,8 @@ const loadCpuMs = 1_000
 const loadWallMs = 2_000
 /** After its isolate was disposed, whatever a guest did must end within this time; what does not can not be ended. */
 const disposalMs = 150
+/** The same where nobody waits for it: a machine that is busy may take its time. */
+const idleDisposalMs = 5_000
 /** A guest that goes on working after its answer is ended after this time. */
 const settleMs = 20
 
@@ -123,11 +125,11 @@ export class Cell {
   }
 
   /** Ends whatever the guest does; who waits for it learns of it once it is at rest, or can not be brought to rest. */
-  end(why: GuestEnded): void {
+  end(why: GuestEnded, withinMs = disposalMs): void {
     if (this.ended) return
     this.#ended = why
     this.#isolate.dispose()
-    void within(this.#busy, disposalMs).then((atRest) => {
+    void within(this.#busy, withinMs).then((atRest) => {
       if (atRest) this.onEnd?.(why)
       else this.#giveUp(why, 'it can not be ended')
     })
@@ -135,7 +137,7 @@ export class Cell {
 
   /** Lets go of a cell that has no call. */
   close(): void {
-    this.end(new GuestEnded('timeout', 'It is not needed any more'))
+    this.end(new GuestEnded('timeout', 'It is not needed any more'), idleDisposalMs)
   }
 
   #giveUp(why: GuestEnded, message: string): void {
@@ -163,7 +165,8 @@ export class Cell {
 
   async #load(): Promise<Prepared> {
     const context = await this.#isolate.createContext()
-    const enter: ivm.Reference<GuestEnter> = await context.eval(`${runtimeGlobal}.begin()`, { reference: true })
+    // Keel's own code in a context that has no other: so short that another thread would take longer to be woken.
+    const enter: ivm.Reference<GuestEnter> = context.evalSync(`${runtimeGlobal}.begin()`, { reference: true })
     const { main, release } = await this.#program.link(this.#isolate, context)
     await main.evaluate({ timeout: loadCpuMs })
     return {
@@ -183,6 +186,7 @@ export class Visit {
   readonly #cell: Cell
   readonly #prepared: Prepared
   readonly #send: ivm.Callback
+  readonly #ear: { hears?: GuestSend }
   #cpuLeftNs: bigint
   #over = false
 
@@ -190,12 +194,10 @@ export class Visit {
     this.#cell = cell
     this.#prepared = prepared
     this.#cpuLeftNs = BigInt(cpuMs) * 1_000_000n
-    this.#send = new ivm.Callback(
-      (...message: Parameters<GuestSend>) => {
-        if (!this.#over) onMessage(...message)
-      },
-      { ignored: true },
-    )
+    // The guest's heap keeps the callback long after the call: it may not keep the call with it.
+    const ear: { hears?: GuestSend } = { hears: onMessage }
+    this.#ear = ear
+    this.#send = new ivm.Callback((...message: Parameters<GuestSend>) => ear.hears?.(...message), { ignored: true })
   }
 
   begin(kind: 'start' | 'describe', text: string): Promise<void> {
@@ -209,6 +211,7 @@ export class Visit {
   /** Lets go of the context; nothing of it is heard any more. */
   leave(): void {
     this.#over = true
+    delete this.#ear.hears
     if (!this.#cell.ended) this.#prepared.release()
   }
 

@@ -7,6 +7,9 @@ const mebibyte = 1024 * 1024
 /** Isolates that wait for their next call, and versions of plugins whose code is kept. */
 const maxIdleCells = 12
 const maxPrograms = 64
+/** Once the process has more than this, fewer wait: each keeps what its former contexts have left until it tidies up. */
+const heavyBytes = 176 * mebibyte
+const maxIdleCellsWhenHeavy = 4
 
 /** The isolates of all plugins: warm ones are used again, and the longest unused end first. */
 export class Cells {
@@ -39,7 +42,8 @@ export class Cells {
     }
     cell.prepareAhead()
     this.#idle.push(cell)
-    if (this.#idle.length > maxIdleCells) this.#idle.shift()?.close()
+    const spare = this.#idle.length - this.#maxIdle()
+    if (spare > 0) for (const longestUnused of this.#idle.splice(0, spare)) longestUnused.close()
   }
 
   /** Ends what waits of a version, and what is in use of it when it is given back. */
@@ -51,6 +55,11 @@ export class Cells {
 
   close(): void {
     for (const cell of this.#idle.splice(0)) cell.close()
+  }
+
+  #maxIdle(): number {
+    if (this.#idle.length <= maxIdleCellsWhenHeavy) return maxIdleCells
+    return process.memoryUsage.rss() > heavyBytes ? maxIdleCellsWhenHeavy : maxIdleCells
   }
 
   #programOf(plugin: GuestPlugin): Promise<GuestProgram> {

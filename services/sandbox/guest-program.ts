@@ -6,6 +6,8 @@ import { namesZod, runtimeGlobal } from './snapshots.ts'
 const mainName = 'keel:main'
 const runtimeName = 'keel:runtime'
 const sdkName = '@keel/sdk'
+/** Up to this, compiling takes less than its way to another thread and back. */
+const maxOnTheSpotChars = 32_768
 
 const runtimeModule = `
 const runtime = globalThis.${runtimeGlobal}
@@ -30,6 +32,7 @@ export class GuestProgram {
   readonly usesZod: boolean
   readonly #own: ReadonlyMap<string, string>
   readonly #entry: string
+  readonly #isShort: boolean
   /** Every module that is used; known once they were compiled for the first time. */
   #graph: Map<string, GuestModule> | undefined
 
@@ -37,10 +40,14 @@ export class GuestProgram {
     this.#own = new Map(Object.entries(modules))
     this.#entry = entry
     this.usesZod = namesZod(this.#own.values())
+    this.#isShort = this.#own.values().reduce((sum, text) => sum + text.length, 0) <= maxOnTheSpotChars
     if (!this.#own.has(entry)) throw new LoadFailure(`The plugin's entry ${entry} is missing`)
   }
 
-  /** Compiles the modules for one context and links them; evaluating the module it returns runs the guest's own code. */
+  /**
+   * Compiles the modules for one context and links them, which runs nothing of the guest's; evaluating the module it
+   * returns does. The isolate has to be at rest.
+   */
   async link(isolate: ivm.Isolate, context: ivm.Context): Promise<{ main: ivm.Module; release: () => void }> {
     const compiled = new Map<string, ivm.Module>()
     const compile = async (path: string, text: string) => {
@@ -48,12 +55,15 @@ export class GuestProgram {
       compiled.set(path, module)
       return module
     }
-    if (this.#graph) await Promise.all(Array.from(this.#graph, ([path, { text }]) => compile(path, text)))
-    else this.#graph = await this.#explore(compile)
+    if (!this.#graph) this.#graph = await this.#explore(compile)
+    else if (this.#isShort) {
+      for (const [path, { text }] of this.#graph)
+        compiled.set(path, isolate.compileModuleSync(text, { filename: path }))
+    } else await Promise.all(Array.from(this.#graph, ([path, { text }]) => compile(path, text)))
     const graph = this.#graph
     const pathOf = new Map(Array.from(compiled, ([path, module]) => [module, path]))
     const main = compiled.get(mainName) as ivm.Module
-    await main.instantiate(context, (specifier, referrer) => {
+    main.instantiateSync(context, (specifier, referrer) => {
       const target = graph.get(pathOf.get(referrer) ?? '')?.imports.get(specifier)
       return compiled.get(target ?? '') as ivm.Module
     })

@@ -16,5 +16,8 @@ export const benches: Record<string, () => Promise<Bench>> = {
   'crash-loop': async () => (await import('./crash-loop.ts')).crashLoop,
   'kernel-handover': async () => (await import('./kernel-handover.ts')).kernelHandover,
   sandbox: async () => (await import('./sandbox.ts')).sandbox,
+  'plugin-reload': async () => (await import('./plugin-reload.ts')).pluginReload,
+  'skill-reload': async () => (await import('./skill-reload.ts')).skillReload,
+  'plugin-faults': async () => (await import('./plugin-faults.ts')).pluginFaults,
   'upstream-faults': async () => (await import('./upstream-faults.ts')).upstreamFaults,
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { rssMb } from '../support/process-memory.ts'
+import { cpuMs, rssMb } from '../support/process-memory.ts'
 import { guest, type OpenSandbox, openSandbox } from '../support/sandbox-scene.ts'
 import type { Bench, Figure } from './bench.ts'
 import { quantile } from './quantile.ts'
@@ -10,6 +10,8 @@ const generous = { wall_ms: 10_000, cpu_ms: 5_000, memory_bytes: 64 * mebibyte }
 const input = { text: 'x'.repeat(1_000) }
 const callers = 4
 const idlePlugins = 8
+const warmUpCalls = 200
+const coldCalls = 30
 
 const plain = guest('return { text: input.text, length: input.text.length }')
 const withSchemas = `import { definePlugin, tool, z } from '@keel/sdk'
@@ -36,15 +38,14 @@ export const sandbox: Bench = {
   about: "a plugin's tool run in a fresh context, 1 KB each way, from the kernel's process and back",
   async run({ quick, say }) {
     const calls = quick ? 500 : 3_000
+    say('memory of idle plugins')
+    const figures = [await memoryOfOne()]
     const scene = openSandbox({ plugins: { plain, 'with schemas': withSchemas, ...hostile } })
     try {
-      const figures: Figure[] = []
       for (const plugin of ['plain', 'with schemas']) {
         say(`${plugin}: one at a time, ${callers} at a time, cold`)
         figures.push(...(await speedOf(scene, plugin, calls)))
       }
-      say('memory of idle plugins')
-      figures.push(await memoryOfOne(scene))
       say('hostile plugins')
       figures.push(...(await underAttack(scene)))
       return figures
@@ -56,62 +57,86 @@ export const sandbox: Bench = {
 
 async function speedOf(scene: OpenSandbox, plugin: string, calls: number): Promise<Figure[]> {
   const run = (digest = plugin) => scene.run(plugin, { digest, input, limits: generous })
-  for (let n = 0; n < 200; n++) await run()
-  const times: number[] = []
-  const oneStartedAt = performance.now()
-  for (let n = 0; n < calls; n++) {
-    const askedAt = performance.now()
-    await run()
-    times.push(performance.now() - askedAt)
-  }
-  const alone = (calls * 1_000) / (performance.now() - oneStartedAt)
+  for (let n = 0; n < warmUpCalls; n++) await run()
+  const alone = await timesOf(calls, () => run())
   // With a pause between two calls the next context is ready when a call comes.
-  const paced: number[] = []
-  for (let n = 0; n < calls / 10; n++) {
-    await delay(10)
-    const askedAt = performance.now()
-    await run()
-    paced.push(performance.now() - askedAt)
-  }
-  let left = calls
-  const startedAt = performance.now()
-  await Promise.all(
-    Array.from({ length: callers }, async () => {
-      while (left-- > 0) await run()
-    }),
+  const paced = await timesOf(
+    calls / 10,
+    () => run(),
+    () => delay(10),
   )
-  const together = (calls * 1_000) / (performance.now() - startedAt)
-  const cold: number[] = []
-  for (let n = 0; n < 30; n++) {
-    const askedAt = performance.now()
-    await run(`${plugin} ${n}`)
-    cold.push(performance.now() - askedAt)
-    await scene.sandbox.forget({ digest: `${plugin} ${n}` })
-  }
+  const together = await manyAtOnce(scene, calls, () => run())
+  const cold = await timesOf(
+    coldCalls,
+    (n) => run(`${plugin} ${n}`),
+    (n) => scene.sandbox.forget({ digest: `${plugin} ${n}` }),
+  )
   return [
     { what: `${plugin}: a call now and then`, value: quantile(paced, 0.5), unit: 'ms p50', goal: { atMost: 1 } },
-    { what: `${plugin}: one at a time`, value: quantile(times, 0.5), unit: 'ms p50' },
-    { what: `${plugin}: one at a time`, value: quantile(times, 0.99), unit: 'ms p99' },
-    { what: `${plugin}: one at a time`, value: alone, unit: 'per second' },
+    { what: `${plugin}: one at a time`, value: quantile(alone, 0.5), unit: 'ms p50' },
+    { what: `${plugin}: one at a time`, value: quantile(alone, 0.99), unit: 'ms p99' },
     {
       what: `${plugin}: ${callers} at a time`,
-      value: together,
+      value: together.perSecond,
       unit: 'per second',
       goal: { atLeast: 1_500 },
-      gross: { atLeast: 100 },
+      gross: { atLeast: 50 },
     },
+    { what: `${plugin}: a call takes of the sandbox`, value: together.sandboxMs, unit: 'ms CPU' },
+    { what: `${plugin}: … and of the kernel`, value: together.kernelMs, unit: 'ms CPU' },
     { what: `${plugin}: its first call`, value: quantile(cold, 0.5), unit: 'ms p50', goal: { atMost: 10 } },
   ]
 }
 
-async function memoryOfOne(scene: OpenSandbox): Promise<Figure> {
-  const before = rssMb(pidOf(scene))
-  for (let n = 0; n < idlePlugins; n++) {
-    await scene.run('with schemas', { digest: `idle ${n}`, input, limits: generous })
+/** How long each of so many calls took, one after the other. */
+async function timesOf(
+  calls: number,
+  call: (n: number) => Promise<unknown>,
+  between?: (n: number) => Promise<unknown>,
+): Promise<number[]> {
+  const times: number[] = []
+  for (let n = 0; n < calls; n++) {
+    const askedAt = performance.now()
+    await call(n)
+    times.push(performance.now() - askedAt)
+    await between?.(n)
   }
-  await delay(200)
-  const value = (rssMb(pidOf(scene)) - before) / idlePlugins
-  return { what: 'an idle plugin with schemas', value, unit: 'MB', goal: { atMost: 12 } }
+  return times
+}
+
+/** What comes of several callers, and what a call takes of either process, in milliseconds. */
+async function manyAtOnce(scene: OpenSandbox, calls: number, call: () => Promise<unknown>) {
+  const kernelBefore = process.cpuUsage()
+  const sandboxBefore = cpuMs(pidOf(scene))
+  const startedAt = performance.now()
+  let left = calls
+  const caller = async () => {
+    while (left-- > 0) await call()
+  }
+  await Promise.all(Array.from({ length: callers }, caller))
+  const { user, system } = process.cpuUsage(kernelBefore)
+  return {
+    perSecond: (calls * 1_000) / (performance.now() - startedAt),
+    kernelMs: (user + system) / 1_000 / calls,
+    sandboxMs: (cpuMs(pidOf(scene)) - sandboxBefore) / calls,
+  }
+}
+
+/** In a process that does nothing else: one under load has let go of idle isolates. */
+async function memoryOfOne(): Promise<Figure> {
+  const scene = openSandbox({ plugins: { 'with schemas': withSchemas } })
+  const callOf = (digest: string) => scene.run('with schemas', { digest, input, limits: generous })
+  try {
+    await callOf('the first, with what all have in common')
+    await delay(200)
+    const before = rssMb(pidOf(scene))
+    for (let n = 0; n < idlePlugins; n++) await callOf(`idle ${n}`)
+    await delay(200)
+    const value = (rssMb(pidOf(scene)) - before) / idlePlugins
+    return { what: 'an idle plugin with schemas', value, unit: 'MB', goal: { atMost: 12 } }
+  } finally {
+    await scene.close()
+  }
 }
 
 async function underAttack(scene: OpenSandbox): Promise<Figure[]> {
@@ -130,11 +155,13 @@ async function underAttack(scene: OpenSandbox): Promise<Figure[]> {
   const limits = { wall_ms: 1_000, cpu_ms: 500, memory_bytes: 32 * mebibyte }
   for (const plugin of Object.keys(hostile)) {
     const startedAt = performance.now()
-    const [answer, beside] = await Promise.all([
-      scene.call(plugin, { limits }),
-      scene.call('plain', { input, limits: generous }),
-    ])
-    if (answer.fault !== 'crashed') worstMs = Math.max(worstMs, performance.now() - startedAt - limits.wall_ms)
+    const { pid } = scene.status()
+    const attack = scene.call(plugin, { limits }).then((answer) => {
+      // Where the process ends with it, the call is run again in the next.
+      if (scene.status().pid === pid) worstMs = Math.max(worstMs, performance.now() - startedAt - limits.wall_ms)
+      return answer
+    })
+    const [answer, beside] = await Promise.all([attack, scene.call('plain', { input, limits: generous })])
     if (answer.status === 'success' || beside.status !== 'success') unserved++
   }
   clearInterval(watch)
@@ -147,7 +174,7 @@ async function underAttack(scene: OpenSandbox): Promise<Figure[]> {
       gross: { atMost: 0 },
     },
     {
-      what: 'hostile plugins: ended after their limit by at most',
+      what: 'hostile plugins that leave their process alone: ended after their limit by at most',
       value: Math.max(0, worstMs),
       unit: 'ms',
       goal: { atMost: 500 },

@@ -195,11 +195,12 @@ describe.each(withBody)('$route.method $route.path', (declared) => {
 
 /** A good value of each required field, where the field that is wrong must not be hidden by one that is missing. */
 const examples: Record<string, Record<string, unknown>> = {
-  'skills.installCatalogSkills': { skills: ['anything'] },
   'sessions.appendMessage': { role: 'user', content: 'hello' },
   'agent.sendMessage': { content: 'hello' },
   'agent.streamMessage': { content: 'hello' },
   'feedback.createTurnFeedback': { grade: 3 },
+  'skills.installCatalogSkills': { skills: ['nobody'] },
+  'skills.activateCatalogSkills': { skills: [] },
   'feedback.updateTurnFeedback': { grade: 3 },
   'compat.createChatCompletion': { model: 'keel/offline', messages: [{ role: 'user', content: 'hello' }] },
   'compat.createResponse': { model: 'keel/offline', input: 'hello' },

@@ -55,6 +55,7 @@ describe('routes', () => {
       'GET /favicon.ico',
       'GET /plugins/:name',
       'GET /plugins/:name/web/:file',
+      'GET /plugins/:name/web/:folder/:file',
       'GET /plugins/frame.js',
       'POST /api/a2a/hello',
       'POST /api/webhooks/telegram',

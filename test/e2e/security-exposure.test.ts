@@ -29,6 +29,7 @@ const exempt = new Set([
   // Pages of plugins: files of a guest, in a frame that may do nothing.
   'GET /plugins/:name',
   'GET /plugins/:name/web/:file',
+  'GET /plugins/:name/web/:folder/:file',
   'GET /plugins/frame.js',
 ])
 const routes: Route[] = Object.values(api).flatMap((table) => Object.values<Route>(table))

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 const bytesPerKb = 1024
 const bytesPerMb = 1_000_000
+const msPerTick = 10
 
 /** Proportional set size in MB: memory shared by several processes counts in equal parts. */
 export function pssMb(pid: number): number {
@@ -15,6 +16,13 @@ export function pssMb(pid: number): number {
 /** Resident set size in MB. */
 export function rssMb(pid: number): number {
   return kilobytes(readFileSync(`/proc/${pid}/status`, 'utf8'), 'VmRSS')
+}
+
+/** What it has worked so far, all of its threads together, in milliseconds. */
+export function cpuMs(pid: number): number {
+  // The 14th and 15th field of proc_pid_stat(5), counted from behind the name, which may hold anything.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) * msPerTick
 }
 
 /** How many files and sockets a process has open. */

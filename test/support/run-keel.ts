@@ -12,15 +12,24 @@ export interface Ended {
   sentences: string[]
 }
 
-/** Runs one `keel` command in a process of its own, to its end; `before` stands before the command line. */
+interface RunOptions {
+  home: string
+  env?: Record<string, string>
+  /** Stands before the command line. */
+  before?: readonly string[]
+  /** Where it is typed; the repository unless told. */
+  cwd?: string
+}
+
+/** Runs one `keel` command in a process of its own, to its end. */
 export function runKeel(
   args: readonly string[],
-  { home, env = {}, before = [] }: { home: string; env?: Record<string, string>; before?: readonly string[] },
+  { home, env = {}, before = [], cwd = root }: RunOptions,
 ): Promise<Ended> {
-  const [file = '', ...rest] = [...before, process.execPath, 'kernel/cli/keel.mjs', ...args]
+  const [file = '', ...rest] = [...before, process.execPath, `${root}kernel/cli/keel.mjs`, ...args]
   const { KEEL_API_KEY: _key, KEEL_HOST: _host, ...inherited } = process.env
   const child = spawn(file, rest, {
-    cwd: root,
+    cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: endDeadlineMs,
     killSignal: 'SIGKILL',

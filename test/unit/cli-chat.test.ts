@@ -73,13 +73,19 @@ test('tools, replaced answers and approvals are told; what the model sends can n
           duration_ms: 12.4,
           output_preview: '',
         },
-        { type: 'approval_required', request_id: 'r1', tool_name: 'run_command', input: { command: 'ls\n\u001b[8m' } },
+        {
+          type: 'approval_required',
+          request_id: 'r1',
+          tool: 'run_command',
+          tool_name: 'run_command',
+          input: { command: 'ls\n\u001b[8m\u009b\u202e' },
+        },
         { type: 'content_replaced', content: 'Instead. ' },
       ],
     ),
   )
   expect(stdout).toBe(
-    '→ read_file\n← read_file: success, 12 ms\nrun_command needs your approval: {"command":"ls\\n\\u001b[8m"}\n(the answer so far is replaced)\nInstead. done\n',
+    '→ read_file\n← read_file: success, 12 ms\nrun_command needs your approval: {"command":"ls\\n\\u001b[8m\\u009b\\u202e"}\n(the answer so far is replaced)\nInstead. done\n',
   )
   expect(stderr).toBe('Decide with: keel approvals approve r1 (or deny)\n')
 })

@@ -12,6 +12,7 @@ import { openSealedStore } from '#kernel/secrets/sealed-store.ts'
 import { saveSealed } from '#kernel/store/secrets.ts'
 import { openStore } from '#kernel/store/store.ts'
 import { RuntimeError } from '#sdk/errors.ts'
+import packageJson from '../../package.json' with { type: 'json' }
 import { eventStream, type FakeCall, fakeKeel, keel } from '../support/cli-run.ts'
 import { tempHome } from '../support/temp-home.ts'
 
@@ -374,6 +375,14 @@ test('an old Node is told what it lacks', () => {
     'Keel needs Node 24 or newer; this is 20.11.0. "npm start" brings its own.\n',
     '',
   ])
+})
+
+test('the command on the path runs on the Node that came with the install, whatever the machine has', () => {
+  const command = join(import.meta.dirname, '../../kernel/cli/command.mjs')
+  const pretend = `Object.defineProperty(process.versions, 'node', { value: '20.11.0' }); process.argv.splice(1, 0, ''); import(${JSON.stringify(command)})`
+  const runAs = (...args: string[]) => spawnSync(process.execPath, ['-e', pretend, '--', ...args], { encoding: 'utf8' })
+  expect(runAs('--version')).toMatchObject({ status: 0, stdout: `${packageJson.version}\n`, stderr: '' })
+  expect(runAs('nonsense')).toMatchObject({ status: 1, stderr: expect.stringContaining('nonsense') })
 })
 
 test('the real command runs from its file', () => {

@@ -4,8 +4,6 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-/** Code that this code writes: a plugin's first files, the module that a guest begins in. */
-const templateShape = /`(?:[^`\\]|\\.)*`/g
 const importShape = /(?:from\s+|import\s*\(\s*|import\s+)['"]([^'"]+)['"]/g
 
 interface Import {
@@ -14,10 +12,17 @@ interface Import {
   target: string
 }
 
+/** Text that a file writes or runs elsewhere is no import of its own. */
+const templates = /`(?:\\.|[^`\\])*`/gs
+
 function importsOf(folder: string): Import[] {
-  return globSync(`${folder}/**/*.ts`, { cwd: root, exclude: ['sdk/dist/**'] }).flatMap((file) =>
-    [...readFileSync(join(root, file), 'utf8').replaceAll(templateShape, '').matchAll(importShape)].map(
-      ([, given = '']) => ({ file, target: resolved(file, given) }),
+  const files = globSync(`${folder}/**/*.ts`, { cwd: root, exclude: ['sdk/dist/**'] })
+  return files.flatMap((file) =>
+    [...readFileSync(join(root, file), 'utf8').replaceAll(templates, '``').matchAll(importShape)].map(
+      ([, given = '']) => ({
+        file,
+        target: resolved(file, given),
+      }),
     ),
   )
 }

@@ -252,14 +252,16 @@ test('what is judged by settings that have changed is judged by the new ones', (
 
 test('a counter keeps each tool apart, forgets what is older than a minute, and stays small', () => {
   let now = 0
-  const count = openUseCounter(() => now)
-  expect([count('a'), count('a'), count('b')]).toEqual([1, 2, 1])
+  const { count, recent } = openUseCounter(() => now)
+  for (const tool of ['a', 'a', 'b']) count(tool)
+  expect([recent('a'), recent('b'), recent('c')]).toEqual([2, 1, 0])
   for (let i = 0; i < 100; i++) count('a')
-  expect(count('a')).toBe(31)
+  expect(recent('a')).toBe(30)
   now = 59_999
-  expect(count('a')).toBe(31)
+  expect(recent('a')).toBe(30)
   now = 120_000
-  expect(count('a')).toBe(1)
+  expect(recent('a')).toBe(0)
+  count('a')
   for (let i = 0; i < 1_000; i++) count(`tool ${i}`)
-  expect(count('a')).toBe(1)
+  expect(recent('a')).toBe(0)
 })

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -61,6 +62,7 @@ test('a script sees nothing of the environment but what every program needs', as
     'LC_ALL',
     'LC_CTYPE',
     'PATH',
+    'PYTHONPYCACHEPREFIX',
     'TERM',
     'TMPDIR',
     'TZ',
@@ -128,6 +130,25 @@ test.each([
   expect(Buffer.byteLength(outcome.stdout)).toBeLessThan(2_000)
 })
 
+test('compiled code beside a script, which no digest covers, is not what runs', async () => {
+  const { tools } = await startTools()
+  const root = folder({ 'run.py': 'import part\nprint(part.word)', 'part.py': 'word = "good"' })
+  // What Python would take in place of part.py: same size, same time.
+  execFileSync('python3', [
+    '-c',
+    `import os, py_compile
+path = ${JSON.stringify(join(root, 'part.py'))}
+times = os.stat(path)
+open(path, 'w').write('word = "evil"')
+os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+py_compile.compile(path)
+open(path, 'w').write('word = "good"')
+os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))`,
+  ])
+  expect(execFileSync('python3', [join(root, 'run.py')]).toString()).toBe('evil\n')
+  expect((await tools.runScript(wanted(root, 'run.py'))).stdout).toBe('good\n')
+})
+
 test('memory is what is resident, so that Node runs under a limit that a hungry script breaks', async () => {
   const { tools } = await startTools({ scripts: { ...scriptSettings, memory_bytes: 150 * 1_048_576 } })
   const root = folder({
@@ -137,6 +158,17 @@ test('memory is what is resident, so that Node runs under a limit that a hungry 
   })
   expect((await tools.runScript(wanted(root, 'calm.js'))).stdout).toBe('calm\n')
   expect((await tools.runScript(wanted(root, 'hungry.py'))).status).toBe('memory_limit')
+})
+
+test('a run that is out of time takes along what it has started, also what does not listen', async () => {
+  const { tools, settings } = await startTools({ scripts: { ...scriptSettings, confined: false, timeout_ms: 700 } })
+  const root = folder({
+    'deaf.sh': 'trap "" TERM; (trap "" TERM; sleep 60) & echo $! > "$1"; while :; do sleep 1; done',
+  })
+  const note = join(settings.workspace, 'pid')
+  expect((await tools.runScript(wanted(root, 'deaf.sh', { args: [note] }))).status).toBe('timeout')
+  expect(pidIn(note)).toBeGreaterThan(0)
+  await eventually('its child is gone', () => !isAlive(pidIn(note)))
 })
 
 test('a caller that cancels ends the script and its children', async () => {

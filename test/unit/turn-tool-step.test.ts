@@ -2,7 +2,8 @@ import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import { createEventBus } from '#kernel/events/bus.ts'
 import type { Judgement } from '#kernel/policy/judge.ts'
-import { listPendingApprovals } from '#kernel/store/approvals.ts'
+import type { ToolUse } from '#kernel/policy/rules.ts'
+import { type ApprovalRow, listPendingApprovals, loadApproval } from '#kernel/store/approvals.ts'
 import { appendMessage } from '#kernel/store/messages.ts'
 import { insertSession } from '#kernel/store/sessions.ts'
 import { listToolCalls } from '#kernel/store/tool-calls.ts'
@@ -25,6 +26,8 @@ const request: TurnRequest = {
   agent_id: 'keel',
   channel: 'web',
   authority: 'Creator',
+  authority_sources: ['api'],
+  authority_ceiling: null,
   threat_score: 0,
   model_text: 'Note milk',
   model: 'auto',
@@ -54,18 +57,30 @@ function scene(name: ToolName, run: () => Promise<void>, decision: Judgement['de
       return { status: 'success' as const, output: 'Done.' }
     },
   }
+  const judge = (use: ToolUse): Judgement => {
+    const judged = decision === 'gate' && use.approved ? 'allow' : decision
+    return { decision: judged, rule: 'rules', reason: null, context: {} }
+  }
+  const installed = { tools: builtinToolsOf(tools, '0.0.0') }
   const deps = {
     store,
     bus,
-    judge: () => ({ decision, rule: 'rules', reason: null, context: {} }),
+    judge,
     turns: { find: () => undefined },
     approvals: openApprovals(store, bus),
-    toolbox: openToolbox([() => builtinToolsOf(tools, '0.0.0')]),
+    toolbox: openToolbox([() => installed.tools]),
   }
   return {
     store,
+    bus,
     runs: () => runs,
     approvals: deps.approvals,
+    /** What the toolbox has; a test may take it away. */
+    installed,
+    forbid: () => {
+      decision = 'deny'
+    },
+    pending: () => listPendingApprovals(store.read)[0] as ApprovalRow,
     step: (attempt: number, signal = new AbortController().signal) =>
       toolStep({ turn_id, attempt, seq, call: { id: 'call', name, arguments: inputs[name] } }, { signal }, deps),
   }
@@ -181,4 +196,87 @@ test('an approved call that was cut off is unknown and is not run a second time'
   beginAttempt(store.write, turn_id)
   expect((await step(2)).status).toBe('unknown')
   expect(runs()).toBe(1)
+})
+
+const approve = { status: 'approved', scope: 'once', decided_by: 'ann', reason: null } as const
+
+test('a gated call whose tool is not there yet after a start goes on waiting', async () => {
+  const { step, runs, installed, approvals, pending } = scene('write_file', async () => {}, 'gate')
+  await step(1)
+  const { tools } = installed
+  installed.tools = []
+  expect(await step(1)).toMatchObject({ status: 'awaiting_approval' })
+  installed.tools = tools
+  approvals.decide(pending().id, approve)
+  expect(await step(1)).toMatchObject({ status: 'success' })
+  expect(runs()).toBe(1)
+})
+
+test('an approved call whose tool is gone ends as an error, and the approval is told as failed', async () => {
+  const { step, runs, installed, approvals, pending, bus, store } = scene('write_file', async () => {}, 'gate')
+  const told: string[] = []
+  bus.subscribe(({ type }) => void told.push(type))
+  await step(1)
+  approvals.decide(pending().id, approve)
+  installed.tools = []
+  expect(await step(1)).toMatchObject({ status: 'error', output: 'There is no tool named write_file.' })
+  expect(told.at(-1)).toBe('approval_replay_failed')
+  expect(runs()).toBe(0)
+  expect(listToolCalls(store.read, turn_id)).toMatchObject([{ status: 'error', approval_id: expect.any(String) }])
+})
+
+test('a denied call is told as denied, also when its tool is gone', async () => {
+  const { step, installed, approvals, pending } = scene('write_file', async () => {}, 'gate')
+  await step(1)
+  approvals.decide(pending().id, { status: 'denied', scope: null, decided_by: 'ann', reason: null })
+  installed.tools = []
+  expect(await step(1)).toMatchObject({ status: 'denied', output: 'Denied by the operator.' })
+})
+
+test('a call that had begun is unknown, also when its tool is gone by then', async () => {
+  const asker = new AbortController()
+  const { store, step, installed } = scene('list_directory', async () => {
+    asker.abort(new RuntimeError('unavailable'))
+    throw new RuntimeError('cancelled')
+  })
+  await expect(step(1, asker.signal)).rejects.toMatchObject({ kind: 'cancelled' })
+  beginAttempt(store.write, turn_id)
+  installed.tools = []
+  expect((await step(2)).status).toBe('unknown')
+})
+
+test('an approved call is judged again by the rules of the moment, and denied by them', async () => {
+  const { step, runs, approvals, pending, forbid, store } = scene('write_file', async () => {}, 'gate')
+  await step(1)
+  const { id } = pending()
+  approvals.decide(id, approve)
+  forbid()
+  expect((await step(1)).status).toBe('denied')
+  expect(runs()).toBe(0)
+  expect(listToolCalls(store.read, turn_id)).toMatchObject([{ status: 'denied', approval_id: id }])
+})
+
+test('an approval is used in the moment the step is on record as begun', async () => {
+  const { step, approvals, pending, store } = scene(
+    'write_file',
+    async () => {
+      const { id } = loadApproval(store.read, approvalId)
+      expect(loadApproval(store.read, id).used_at).not.toBeNull()
+      expect(findStep(store.read, turn_id, seq)?.step).toMatchObject({ status: 'started' })
+    },
+    'gate',
+  )
+  await step(1)
+  const approvalId = pending().id
+  approvals.decide(approvalId, approve)
+  expect(loadApproval(store.read, approvalId).used_at).toBeNull()
+  expect((await step(1)).status).toBe('success')
+})
+
+test('a call that a rule denies leaves its row, and nobody is asked', async () => {
+  const { step, runs, store } = scene('write_file', async () => {}, 'deny')
+  expect(await step(1)).toMatchObject({ status: 'denied' })
+  expect(runs()).toBe(0)
+  expect(listPendingApprovals(store.read)).toEqual([])
+  expect(listToolCalls(store.read, turn_id)).toMatchObject([{ tool_name: 'write_file', status: 'denied' }])
 })

@@ -42,14 +42,14 @@ export function httpFunctions({ tools, secretOf }: FetchDeps): Record<string, Ho
       const parsed = fetchArgs.safeParse({ ...(typeof options === 'object' ? options : {}), url: address })
       if (!parsed.success) throw new RuntimeError('invalid', `http.fetch: ${z.prettifyError(parsed.error)}`)
       const { url: text, method, body = null, headers } = parsed.data
-      const { hosts } = session.manifest.http
+      const { hosts } = session.grants
       const url = URL.parse(text)
       if (!url || !isListedHost(url, hosts))
         throw new RuntimeError(
           'forbidden',
-          `http.fetch: ${url?.origin ?? text} is none of the plugin's hosts (${hosts.join(', ')})`,
+          `http.fetch: ${url?.origin ?? text} is none of the plugin's hosts (${hosts.join(', ') || 'it was granted none'})`,
         )
-      const sent = withSecrets(url, headers, session, secretOf)
+      const { sent, values } = withSecrets(url, headers, session, secretOf)
       if (method !== 'GET' && method !== 'HEAD') session.effects = true
       const answer = await tools.fetch(
         {
@@ -59,13 +59,16 @@ export function httpFunctions({ tools, secretOf }: FetchDeps): Record<string, Ho
           body,
           max_bytes: maxBytes,
           timeout_ms: timeoutMs,
-          only_hosts: hosts,
+          only_hosts: [...hosts],
           allowed_hosts: hosts.map((host) => host.replace(/^https?:\/\//, '')).filter(isPlainlyPrivate),
         },
         { signal: session.signal },
       )
       const { status, headers: told, body: content, truncated } = answer
-      return { status, headers: told, body: content, truncated }
+      // Some servers repeat in the answer what they were asked with.
+      const without = (text: string) => hideValues(text, values)
+      const shown = Object.fromEntries(Object.entries(told).map(([name, value]) => [name, without(value)]))
+      return { status, headers: shown, body: without(content), truncated }
     },
   }
 }
@@ -74,14 +77,15 @@ export function httpFunctions({ tools, secretOf }: FetchDeps): Record<string, Ho
 function withSecrets(
   url: URL,
   headers: Record<string, string>,
-  { plugin, manifest }: HostSession,
+  { plugin, grants }: HostSession,
   secretOf: FetchDeps['secretOf'],
-): Record<string, string> {
+): { sent: Record<string, string>; values: Map<string, string> } {
+  const values = new Map<string, string>()
   const entries = Object.entries(headers).filter(([name]) => !ownHeaders.test(name))
-  return Object.fromEntries(
+  const sent = Object.fromEntries(
     entries.map(([name, given]) => {
       let value = given
-      for (const secret of manifest.secrets) {
+      for (const secret of grants.secrets) {
         const reference = secretReference(secret.name)
         if (!value.includes(reference)) continue
         if (!isListedHost(url, secret.hosts))
@@ -92,11 +96,19 @@ function withSecrets(
             'unavailable',
             `http.fetch: the secret ${secret.name} is not set; set it with: keel plugin secret ${plugin} ${secret.name}`,
           )
-        value = value.replaceAll(reference, known)
+        values.set(known, reference)
+        value = value.replaceAll(reference, () => known)
       }
       return [name, value]
     }),
   )
+  return { sent, values }
+}
+
+function hideValues(text: string, values: ReadonlyMap<string, string>): string {
+  let hidden = text
+  for (const [value, reference] of values) hidden = hidden.replaceAll(value, () => reference)
+  return hidden
 }
 
 /** A private address that the manifest spells out, so that who granted it saw it; a name could come to mean one. */

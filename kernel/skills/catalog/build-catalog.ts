@@ -1,10 +1,11 @@
 import { createPrivateKey, sign } from 'node:crypto'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pack } from '#kernel/archive/pack.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { signedText } from '#sdk/skill-catalog.ts'
-import { mayBeSkill, readSkill } from '../read-skill.ts'
+import { readSkill } from '../read-skill.ts'
+import { listEntries } from '../skill-entries.ts'
 
 /** Packs the skills of a folder and writes the manifest beside them, so that any web server can offer them. */
 export async function buildCatalog(
@@ -14,7 +15,7 @@ export async function buildCatalog(
 ): Promise<{ skills: { name: string; path: string; sha256: string }[]; signed: boolean }> {
   await mkdir(join(target, 'skills'), { recursive: true })
   const skills = []
-  for (const entry of (await readdir(source)).filter(mayBeSkill).sort()) {
+  for (const entry of await listEntries(source)) {
     const skill = await readSkill(join(source, entry))
     if (skill.files.every(({ path }) => path !== 'SKILL.md')) continue
     const files = new Map<string, Buffer>()

@@ -26,10 +26,12 @@ interface Kept {
 /** The catalogs that the configuration names, as one. */
 export class Catalogs {
   readonly #settings: () => RegistrySettings
+  readonly #now: () => number
   readonly #kept = new Map<string, Kept>()
 
-  constructor(settings: () => RegistrySettings) {
+  constructor(settings: () => RegistrySettings, now = Date.now) {
     this.#settings = settings
+    this.#now = now
   }
 
   /** Everything on offer, the highest priority first where names are shared; with what could not be read, in words. */
@@ -53,9 +55,12 @@ export class Catalogs {
 
   /** What was read before stands where the registry does not answer now. */
   async #read(url: string, source: RegistrySource, errors: string[]): Promise<SkillCatalog> {
-    const kept = this.#kept.get(url)
-    if (kept && kept.until > Date.now()) return kept.catalog
-    const until = Date.now() + freshMs
+    const { registry_keys: keys } = this.#settings()
+    // What other keys have vouched for, or none, is not what these do.
+    const place = JSON.stringify([url, ...keys])
+    const kept = this.#kept.get(place)
+    if (kept && kept.until > this.#now()) return kept.catalog
+    const until = this.#now() + freshMs
     try {
       const read = await source.manifest(kept?.version)
       if (!read && kept) {
@@ -63,8 +68,8 @@ export class Catalogs {
         return kept.catalog
       }
       if (!read) throw new RuntimeError('upstream_failed', 'the manifest did not come')
-      const catalog = parseCatalog(read.text, this.#settings().registry_keys)
-      this.#kept.set(url, { catalog, version: read.version, until: /^https?:/i.test(url) ? until : 0 })
+      const catalog = parseCatalog(read.text, keys)
+      this.#kept.set(place, { catalog, version: read.version, until: /^https?:/i.test(url) ? until : 0 })
       return catalog
     } catch (thrown) {
       if (!kept) throw thrown

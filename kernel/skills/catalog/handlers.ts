@@ -37,7 +37,7 @@ export const catalogHandlers: Handlers<CatalogRoutes, Pick<Context, 'skills' | '
   },
 
   async installCatalogSkills({ body }, { skills, catalogs, store, bus }) {
-    const builtin = body.skills.filter(isBuiltin)
+    const builtin = body.skills.filter((name) => isBuiltin(name.replace(/\.(?:md|zip)$/i, '')))
     if (builtin.length > 0)
       throw new RuntimeError('invalid', `cannot install skills that are built-in: ${builtin.join(', ')}`)
     const { skills: offered, version, error } = await catalogs.offers()
@@ -48,8 +48,7 @@ export const catalogHandlers: Handlers<CatalogRoutes, Pick<Context, 'skills' | '
       (wanted) => !found.some(({ name, filename }) => name === wanted || filename === wanted),
     )
     if (found.length === 0) throw new RuntimeError('not_found', 'no matching catalog skills found')
-    await installSkills(found, { skills, store })
-    const activation = { reloaded: true as const, ...(await skills.reload()) }
+    const activation = { reloaded: true as const, ...(await installSkills(found, { skills, store })) }
     if (body.activate) for (const { name } of found) skills.setEnabled(name, true)
     bus.publish('skills_changed', { op: 'install', ids: found.map(({ name }) => skills.find(name)?.id ?? name) })
     return {

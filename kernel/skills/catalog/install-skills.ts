@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { unpack } from '#kernel/archive/unpack.ts'
-import { expectSkill } from '#kernel/store/skills.ts'
+import { basename, join } from 'node:path'
+import { expectSkill, findSkillRow, type SkillRow, unexpectSkill } from '#kernel/store/skills.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { newId } from '#sdk/ids.ts'
 import { skillNamePattern } from '#sdk/skill.ts'
 import { readSkill } from '../read-skill.ts'
-import type { Skills } from '../registry.ts'
+import type { SkillReload, Skills } from '../registry.ts'
+import type { Skill } from '../skill.ts'
+import { discard } from '../trash.ts'
+import { unpackSkill } from '../unpack-skill.ts'
 import type { OfferedSkill } from './catalog.ts'
 
 /** Keel reads no folder whose name begins with a dot. */
@@ -21,23 +23,64 @@ interface Staged {
   /** Where it is now, and where it belongs. */
   from: string
   to: string
+  /** What has its name so far, if it lies elsewhere. */
+  replaces: string | undefined
 }
 
-/** Downloads, checks and puts in place all of them, or none. What is new starts disabled. */
+interface InstallDeps {
+  skills: Skills
+  store: Pick<Store, 'write'>
+}
+
+/** Downloads, checks, puts in place and takes up all of them, or none. What is replaced goes to the trash folder. */
 export async function installSkills(
   wanted: readonly OfferedSkill[],
-  { skills, store }: { skills: Skills; store: Pick<Store, 'write'> },
-): Promise<void> {
+  { skills, store }: InstallDeps,
+): Promise<SkillReload> {
   const staging = join(skills.dir, stagingName, newId())
   await mkdir(staging, { recursive: true, mode: 0o700 })
   try {
     const staged: Staged[] = []
-    for (const skill of wanted) staged.push(await stage(skill, staging, skills.dir))
-    for (const { skill, to } of staged)
-      expectSkill(store.write, { name: skill.name, source_path: to, registry_source: skill.registry })
-    await putInPlace(staged, staging)
+    for (const skill of wanted) staged.push(await stage(skill, staging, skills))
+    const before = staged.map(({ skill: { name } }) => ({ name, row: findSkillRow(store.write, name) }))
+    for (const { skill, to } of staged) {
+      const { name, registry } = skill
+      const isLive = skills.find(name) !== undefined
+      expectSkill(store.write, { name, source_path: to, registry_source: registry, isLive })
+    }
+    const { replaced, undo } = await putInPlace(staged, staging).catch((thrown) => {
+      takeBack(before, { skills, store })
+      throw thrown
+    })
+    const reload = await skills.reload()
+    const failed = staged.find(({ skill, to }) => !isTaken(skills.find(skill.name), to))
+    if (failed) {
+      await undo()
+      takeBack(before, { skills, store })
+      await skills.reload()
+      const { filename, name } = failed.skill
+      const why = reload.issues.find((issue) => issue.includes(`'${name}`)) ?? 'it could not be taken up'
+      throw new RuntimeError('invalid', `${filename} is not installed: ${why}`)
+    }
+    for (const { name } of before) skills.refresh(name)
+    for (const path of replaced) await discard(path, { dir: skills.dir, name: basename(path).slice(oldPrefix.length) })
+    return reload
   } finally {
     await rm(staging, { recursive: true, force: true })
+  }
+}
+
+function isTaken(skill: Skill | undefined, root: string): boolean {
+  return skill !== undefined && skill.root === root && skill.error === null
+}
+
+function takeBack(
+  before: readonly { name: string; row: SkillRow | undefined }[],
+  { skills, store }: InstallDeps,
+): void {
+  for (const { name, row } of before) {
+    unexpectSkill(store.write, name, row)
+    skills.refresh(name)
   }
 }
 
@@ -54,7 +97,7 @@ export async function cleanStaging(skillsDir: string): Promise<void> {
   await rm(folder, { recursive: true, force: true })
 }
 
-async function stage(skill: OfferedSkill, staging: string, skillsDir: string): Promise<Staged> {
+async function stage(skill: OfferedSkill, staging: string, skills: Skills): Promise<Staged> {
   const { name, filename, path, sha256, source } = skill
   if (
     !skillNamePattern.test(name) ||
@@ -74,29 +117,42 @@ async function stage(skill: OfferedSkill, staging: string, skillsDir: string): P
   if (isArchive) {
     const archive = join(staging, `${name}.zip`)
     await writeFile(archive, bytes)
-    await mkdir(from)
-    await unpack(archive, from)
+    await unpackSkill(archive, from)
     await rm(archive)
   } else await writeFile(from, bytes)
   const read = await readSkill(from)
   if (read.name !== name) throw new RuntimeError('invalid', `${filename} holds the skill ${read.name}, not ${name}`)
-  return { skill, from, to: join(skillsDir, place) }
+  const refused = skills.whyNotTaken(read)
+  if (refused !== undefined) throw new RuntimeError('invalid', `${filename}: ${refused}`)
+  const to = join(skills.dir, place)
+  const root = skills.find(name)?.root
+  return { skill, from, to, replaces: root === to ? undefined : root }
 }
 
-async function putInPlace(staged: readonly Staged[], staging: string): Promise<void> {
-  const undo: (() => Promise<void>)[] = []
+async function putInPlace(
+  staged: readonly Staged[],
+  staging: string,
+): Promise<{ replaced: string[]; undo: () => Promise<void> }> {
+  const steps: (() => Promise<void>)[] = []
+  const replaced: string[] = []
+  const undo = async () => {
+    for (const step of steps.reverse()) await step()
+  }
   try {
-    for (const { from, to } of staged) {
-      if (existsSync(to)) {
-        const old = join(staging, `${oldPrefix}${to.slice(to.lastIndexOf('/') + 1)}`)
-        await rename(to, old)
-        undo.push(() => rename(old, to))
+    for (const { from, to, replaces } of staged) {
+      for (const path of [to, replaces]) {
+        if (path === undefined || !existsSync(path)) continue
+        const old = join(staging, `${oldPrefix}${basename(path)}`)
+        await rename(path, old)
+        replaced.push(old)
+        steps.push(() => rename(old, path))
       }
       await rename(from, to)
-      undo.push(() => rm(to, { recursive: true, force: true }))
+      steps.push(() => rm(to, { recursive: true, force: true }))
     }
+    return { replaced, undo }
   } catch (thrown) {
-    for (const step of undo.reverse()) await step()
+    await undo()
     throw thrown
   }
 }

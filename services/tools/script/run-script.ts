@@ -51,13 +51,15 @@ export async function runCommand(
   const limits = new Limits(scripts, Math.min(timeout_ms ?? scripts.timeout_ms, scripts.timeout_ms))
   const stdout = new KeptOutput(scripts.output_bytes, onLine)
   const stderr = new KeptOutput(scripts.output_bytes)
+  // Compiled code that lies beside a script is in no digest: Python neither reads nor writes it.
+  const own = { HOME: scratch, TMPDIR: scratch, PYTHONPYCACHEPREFIX: join(scratch, 'pycache') }
   const startedAt = performance.now()
   try {
     const child = spawn(file, args, {
       cwd,
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...environment(scripts.clear_env), ...env, HOME: scratch, TMPDIR: scratch },
+      env: { ...environment(scripts.clear_env), ...env, ...own },
     })
     const end = new Promise<{ code: number | null; signal: string | null }>((resolve, reject) => {
       child.once('error', (cause) =>

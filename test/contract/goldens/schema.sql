@@ -1,5 +1,5 @@
 -- index approval_grants_by_subject
-CREATE UNIQUE INDEX approval_grants_by_subject ON approval_grants (subject, ifnull(session_id, ''));
+CREATE UNIQUE INDEX approval_grants_by_subject ON approval_grants (subject, ifnull(session_id, ''), authority);
 
 -- index approval_requests_pending
 CREATE INDEX approval_requests_pending ON approval_requests (timeout_at) WHERE status = 'pending';
@@ -34,6 +34,9 @@ CREATE INDEX sessions_by_status ON sessions (status, updated_at);
 -- index sessions_one_active
 CREATE UNIQUE INDEX sessions_one_active ON sessions (agent_id, scope_key) WHERE status = 'active';
 
+-- index tool_calls_by_approval
+CREATE INDEX tool_calls_by_approval ON tool_calls (approval_id) WHERE approval_id IS NOT NULL;
+
 -- index turn_feedback_by_session
 CREATE INDEX turn_feedback_by_session ON turn_feedback (session_id);
 
@@ -53,7 +56,7 @@ CREATE TABLE approval_grants (
   tool_input TEXT NOT NULL,
   decided_by TEXT NOT NULL,
   created_at TEXT NOT NULL
-  );
+  , authority TEXT NOT NULL DEFAULT 'Creator');
 
 -- table approval_requests
 CREATE TABLE approval_requests (

@@ -5,7 +5,7 @@ import type { Migration } from '../migration.ts'
  * by the names that belong to it.
  */
 export const memoryMigration: Migration = {
-  version: 100,
+  version: 110,
   name: 'memory',
   up: (db) =>
     db.exec(`
