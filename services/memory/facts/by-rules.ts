@@ -1,6 +1,6 @@
 import { keptText } from '../kept-text.ts'
 import { englishRules } from './english.ts'
-import { type Fact, type Found, fact, keyOf, maxFacts } from './fact.ts'
+import { type Fact, type Found, fact, keyOf, keyOfAny, maxFacts } from './fact.ts'
 import { germanRules } from './german.ts'
 import { decisionIn, goalIn, toRemember } from './intents.ts'
 import type { Heard } from './rule.ts'
@@ -68,8 +68,22 @@ function wordCount(text: string): number {
   return text.split(/\s+/).length
 }
 
+/** What a note says: the whole of it, unless a fact does, and the facts in it. */
+export function factsOfNote(text: string, at: string): Fact[] {
+  const said = toRemember(text) ?? text
+  const heard = statementsOf(said)
+    .flatMap(({ clauses }) => clauses)
+    .filter((clause) => !secret.test(clause))
+    .map((clause) => hear(clause, at))
+  const facts = lastOfEach(heard.flatMap(({ facts = [] }) => facts)).slice(0, maxFacts)
+  return isWholeIn(said, heard) ? facts : [...noteOf(said), ...facts]
+}
+
 export function noteOf(text: string): Fact[] {
-  return fact({ category: 'note', key: keyOf(text), name: 'to be remembered', confidence: 0.95, importance: 8 }, text)
+  return fact(
+    { category: 'note', key: keyOfAny(text), name: 'to be remembered', confidence: 0.95, importance: 8 },
+    text,
+  )
 }
 
 function decisionOf(text: string): Fact[] {

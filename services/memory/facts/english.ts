@@ -1,5 +1,5 @@
 import { age, animal, language, oneRelation, owned, people, profession, relation } from './english-words.ts'
-import { type Fact, fact, feeling, keyOf, retraction } from './fact.ts'
+import { type Fact, fact, favouriteOf, feeling, keyOf, retraction } from './fact.ts'
 import { dated, dayShape, monthShape, personName, place, thing } from './phrases.ts'
 import { either, type Heard, on, type Rule } from './rule.ts'
 
@@ -288,7 +288,7 @@ function favourite(what: string, value: string | undefined): Fact[] | null {
   return fact(
     {
       category: 'preference',
-      key: keyOf(`favourite ${what.replace(/colour/i, 'color')}`),
+      key: keyOf(favouriteOf(what)),
       name: `favourite ${what}, favorite`,
     },
     best,

@@ -46,7 +46,21 @@ export function keyOf(text: string): string {
     )
   const head = words.slice(0, maxKeyWords).join('_').slice(0, 100)
   const whole = words.join('_')
-  return head === whole ? head : `${head}_${createHash('sha256').update(whole).digest('hex').slice(0, 8)}`
+  return head === whole ? head : `${head}_${digest(whole)}`
+}
+
+/** Also of what has no words, such as pictures. */
+export function keyOfAny(text: string): string {
+  return keyOf(text) || digest(text)
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8)
+}
+
+/** What one likes best of its kind, by one spelling. */
+export function favouriteOf(kind: string): string {
+  return `favourite ${kind.replace(/colour/i, 'color')}`
 }
 
 type Told = Pick<Fact, 'category' | 'key' | 'name'> & Partial<Fact>

@@ -14,7 +14,6 @@ export interface Statement {
 
 /** Stands in the place of what is quoted, which is nobody's statement here. */
 const aside = /\uE000(\d+)\uE001/g
-export const asideMark = '\uE000'
 
 const code = /```[\s\S]*?(?:```|$)|`[^`\n]*`/g
 const quoted =
@@ -41,16 +40,25 @@ const ordinal =
 const clauseEnd =
   /\s*[;—–]\s*|\s+-\s+|\s*,?\s+(?=(?:and|but|so|because|while|though|although|und|aber|weil)\s+(?:i|i'm|i've|my|we|our|ich|mein|meine|wir)\b)|\s*,\s*(?=(?:i|i'm|i've|my|we|our|ich|mein|meine|wir|what|who|where|when|how|can|could|do|is)\b)/iu
 
-export function statementsOf(text: string): Statement[] {
-  const asides: string[] = []
-  const setAside = (words: string) => `\uE000${asides.push(words) - 1}\uE001`
-  const own = beginningOf(text, maxReadBytes)
+/** Without what is quoted, cited, or given as material to work on. */
+export function ownWords(text: string): string {
+  return setAsides(text, () => ' … ')
+}
+
+function setAsides(text: string, setAside: (words: string) => string): string {
+  return beginningOf(text, maxReadBytes)
     .replaceAll(/[\uE000\uE001]/g, ' ')
     .replaceAll('’', "'")
     .replace(code, setAside)
     .replace(quotedLine, ' ')
     .replace(quoted, setAside)
     .replace(material, '')
+}
+
+export function statementsOf(text: string): Statement[] {
+  const asides: string[] = []
+  const setAside = (words: string) => `\uE000${asides.push(words) - 1}\uE001`
+  const own = setAsides(text, setAside)
     // A German day of the month ends no sentence.
     .replace(ordinal, '$1 ')
   const statements: Statement[] = []
@@ -87,4 +95,9 @@ export function clausesOf(sentence: string): string[] {
 
 function withoutLead(text: string): string {
   return text.trim().replace(leading, '').replace(toldByMyself, '').replace(leading, '').trim()
+}
+
+/** Whether a text has nothing but questions. */
+export function isOnlyAsking(text: string): boolean {
+  return sentencesOf(text).every((sentence) => sentence.trim() === '' || /[?？؟]["')\s]*$/.test(sentence))
 }

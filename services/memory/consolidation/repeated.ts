@@ -1,0 +1,45 @@
+import { entry } from '../changes.ts'
+import { keyOf } from '../facts/fact.ts'
+import { activeByKey } from '../known.ts'
+import type { MemoryRow, Step } from './consolidation.ts'
+
+/** Said so often, it is no event any more but how things are. */
+const minMentions = 3
+const confidence = 0.6
+const category = 'recurring'
+
+/** Makes facts of what the user says again and again. What others repeat stays what they said. */
+export async function promoteRepeated({ db, run, pages }: Step): Promise<void> {
+  const made = new Set<string>()
+  for await (const rows of pages('oldest')) {
+    for (const row of rows) {
+      if (run.isFull) return
+      if (!isOfTheUser(row) || run.isGone(row.id) || run.mentionsOf(row) < minMentions) continue
+      const { agent_id, scope_key } = row
+      const [fact] = entry({
+        tier: 'semantic',
+        category,
+        key: keyOf(row.content),
+        name: row.name,
+        content: row.content,
+        importance: row.importance,
+        confidence,
+        mentions: run.mentionsOf(row),
+        source: row.source,
+        trusted: true,
+        owner: { agent_id, scope_key },
+      })
+      if (!fact?.key) continue
+      const place = `${agent_id}\n${scope_key}\n${fact.key}`
+      if (made.has(place) || activeByKey(db, { agent_id, scope_key, tier: 'semantic', category, key: fact.key }))
+        continue
+      made.add(place)
+      run.changes.add.push(fact)
+      run.counts.promoted++
+    }
+  }
+}
+
+function isOfTheUser({ tier, state, source, trusted }: MemoryRow): boolean {
+  return tier === 'episodic' && state === 'active' && source === 'user' && trusted === 1
+}
