@@ -198,7 +198,7 @@ test('over the bound of a tier, what nobody vouches for goes first, then the lea
   await expectSettled(scene, bounds)
 })
 
-test.each([1, 2, 3, 4])('random memories (seed %d): a second run changes nothing', async (seed) => {
+test.each([1, 2, 3, 4, 5, 6, 7, 8])('random memories (seed %d): a second run changes nothing', async (seed) => {
   const scene = memoryScene()
   const random = seededRandom(seed)
   const pick = <T>(from: readonly T[]) => from[Math.floor(random() * from.length)] as T

@@ -36,7 +36,10 @@ function isComparable({ tier, category, state }: MemoryRow): boolean {
   return state === 'active' && (tier === 'episodic' || (tier === 'semantic' && sentences.has(category)))
 }
 
-function candidatesOf(db: Reading, row: MemoryRow, { all }: Words): MemoryRow[] {
+type Voiced = Pick<MemoryRow, 'seq' | 'tier' | 'category' | 'agent_id' | 'scope_key' | 'source' | 'trusted' | 'name'>
+
+/** Active entries of the same voice that may say the same. */
+export function candidatesOf(db: Reading, row: Voiced, { all }: Words): MemoryRow[] {
   const longest = [...all].sort((one, other) => other.length - one.length || (one < other ? -1 : 1)).slice(0, lookedUp)
   const [first, ...rest] = longest.map((word) => `"${word.replaceAll('"', '')}"`)
   if (first === undefined) return []

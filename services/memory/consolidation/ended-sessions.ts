@@ -19,6 +19,7 @@ export async function leaveEndedSessions({ db, run, report }: Step): Promise<voi
       run.drop(row, status === null ? 'its session is gone' : `its session is ${status}`)
       run.counts.dropped++
     }
-    await report(at + 1, ended.length)
+    await report(at, ended.length)
   }
+  await report(ended.length, ended.length)
 }

@@ -1,7 +1,9 @@
 import { entry } from '../changes.ts'
 import { keyOf } from '../facts/fact.ts'
 import { activeByKey } from '../known.ts'
+import { nearlyTheSame, wordsOf } from '../sameness.ts'
 import type { MemoryRow, Step } from './consolidation.ts'
+import { candidatesOf } from './duplicates.ts'
 
 /** Said so often, it is no event any more but how things are. */
 const minMentions = 3
@@ -31,13 +33,22 @@ export async function promoteRepeated({ db, run, pages }: Step): Promise<void> {
       })
       if (!fact?.key) continue
       const place = `${agent_id}\n${scope_key}\n${fact.key}`
-      if (made.has(place) || activeByKey(db, { agent_id, scope_key, tier: 'semantic', category, key: fact.key }))
-        continue
+      if (made.has(place) || isKnown({ db, run }, row, fact.key)) continue
       made.add(place)
       run.changes.add.push(fact)
       run.counts.promoted++
     }
   }
+}
+
+function isKnown({ db, run }: Pick<Step, 'db' | 'run'>, row: MemoryRow, key: string): boolean {
+  const { agent_id, scope_key } = row
+  const same = activeByKey(db, { agent_id, scope_key, tier: 'semantic', category, key })
+  if (same && !run.isGone(same.id)) return true
+  const words = wordsOf(row.content)
+  return candidatesOf(db, { ...row, seq: 0, tier: 'semantic', category }, words).some(
+    ({ id, content }) => !run.isGone(id) && nearlyTheSame(words, wordsOf(content)),
+  )
 }
 
 function isOfTheUser({ tier, state, source, trusted }: MemoryRow): boolean {
