@@ -37,6 +37,8 @@ export const newMemory = z.object({
   /** False for what came from a web page, a tool, a stranger or a peer. */
   trusted: z.boolean(),
   message_id: z.string().nullable(),
+  /** Whose it is, where what it was made of does not tell. */
+  owner: z.object({ agent_id: z.string(), scope_key: z.string() }).optional(),
 })
 export type NewMemory = z.infer<typeof newMemory>
 
@@ -112,7 +114,7 @@ export const memoryQuery = memoryOwner.extend({
 export type MemoryQuery = z.input<typeof memoryQuery>
 
 export const scoredMemory = newMemory
-  .omit({ mentions: true, successes: true, failures: true, message_id: true })
+  .omit({ mentions: true, successes: true, failures: true, message_id: true, owner: true })
   .extend({
     session_id: z.string().nullable(),
     turn_id: z.string().nullable(),
