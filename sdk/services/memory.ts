@@ -191,6 +191,12 @@ export const consolidationReport = z.object({
 })
 export type ConsolidationReport = z.infer<typeof consolidationReport>
 
+/** Changes of several owners' memory at once: each new entry says whose it is. */
+export const consolidatedChanges = memoryChanges.extend({
+  add: z.array(newMemory.extend({ agent_id: z.string(), scope_key: z.string() })),
+})
+export type ConsolidatedChanges = z.infer<typeof consolidatedChanges>
+
 export const memorySettings = z.object({
   /** The path of the database, to be opened for reading alone. */
   database: z.string(),
@@ -243,7 +249,7 @@ export const memoryService = service('memory', {
   consolidate: method({
     params: z.object({ now: z.string() }),
     chunk: z.object({ step: z.string(), done: z.number().int(), total: z.number().int() }),
-    result: z.object({ changes: memoryChanges, report: consolidationReport }),
+    result: z.object({ changes: consolidatedChanges, report: consolidationReport }),
     timeoutMs: 600_000,
     retry: 'never',
   }),
