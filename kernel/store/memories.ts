@@ -64,13 +64,6 @@ export function listSuperseded(db: ReadableDb, id: string): MemoryRow[] {
   ) as MemoryRow[]
 }
 
-/** What was made of a turn in these very words. */
-export function findOfTurn(db: ReadableDb, turnId: string, content: string): MemoryRow | undefined {
-  return sql(db, 'SELECT * FROM memories WHERE turn_id = ? AND content = ? LIMIT 1').get(turnId, content) as
-    | MemoryRow
-    | undefined
-}
-
 /** All of it or nothing; the caller's transaction is part of it. Secrets are taken out of every text. */
 export function applyMemoryChanges(db: WritableDb, origin: MemoryOrigin, changes: MemoryChanges): MemoryChange[] {
   return db.transaction(() => {
