@@ -6,7 +6,7 @@ import { type MemoryChanges, memoryBounds, type NewMemory } from '#sdk/services/
 import type { MemoryTier } from '#sdk/services/memory-entry.ts'
 import { type ReadableDb, sql, type WritableDb } from './database.ts'
 
-export interface MemoryRow extends Omit<NewMemory, 'trusted'> {
+export interface MemoryRow extends Omit<NewMemory, 'trusted' | 'owner'> {
   seq: number
   search_terms: string
   trusted: 0 | 1
@@ -99,6 +99,7 @@ export function insertMemory(db: WritableDb, origin: MemoryOrigin, memory: NewMe
   ).get({
     ...memory,
     ...origin,
+    ...memory.owner,
     content,
     search_terms: termsOf(memory, content),
     trusted: memory.trusted ? 1 : 0,

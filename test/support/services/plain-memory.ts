@@ -65,9 +65,8 @@ runService(memoryService, kernelForMemory, async (kernel) => {
       async consolidate(_, { signal }) {
         if (workMs > 0) await delay(workMs * 20, undefined, { signal })
         const report = { examined: 1, merged: 0, promoted: 1, pruned: 0, dropped: 0, took_ms: 0 }
-        const add = [
-          { ...entry('tidied up', { tier: 'semantic', key: newId() }), agent_id: 'keel', scope_key: 'agent' },
-        ]
+        const owner = { agent_id: 'keel', scope_key: 'agent' }
+        const add = [entry('tidied up', { tier: 'semantic', key: newId(), owner })]
         return { changes: { ...nothing, add }, report }
       },
       status: () => ({ embedding }),
