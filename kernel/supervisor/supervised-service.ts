@@ -101,7 +101,9 @@ export class SupervisedService {
     params: unknown,
     { timeoutMs, signal, onChunk }: CallOptions,
   ): Promise<unknown> {
-    const deadline = performance.now() + Math.min(timeoutMs ?? declared.timeoutMs, declared.timeoutMs)
+    // Nobody waits for what a notice does, but it waits for a process.
+    const patience = declared.oneWay ? this.spec.queue.waitMs : declared.timeoutMs
+    const deadline = performance.now() + Math.min(timeoutMs ?? patience, patience)
     let begun = false
     for (let resends = 0; ; resends++) {
       const incumbent = this.#succession.incumbent ?? (await this.#nextProcess(deadline, signal))

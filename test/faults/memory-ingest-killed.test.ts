@@ -137,3 +137,19 @@ test('what somebody waits for passes a turn that is being remembered, which is r
   expect(performance.now() - at).toBeLessThan(2_000)
   await allRemembered()
 }, 30_000)
+
+test('a change that is made while the service starts is told to the process that comes', async () => {
+  const scene = memoryScene()
+  await eventually('it is there', () => scene.status().state === 'ready')
+  process.kill(scene.status().pid ?? 0, 'SIGKILL')
+  await eventually('it is gone', () => scene.status().state !== 'ready')
+  const change = { id: 'x', tier: 'episodic', category: 'event', session_id: null } as const
+  scene.announce([
+    { ...change, seq: 1, op: 'insert', textChanged: true, retired: false },
+    { ...change, seq: 2, op: 'update', textChanged: false, retired: true },
+    { ...change, seq: 3, op: 'delete', textChanged: true, retired: false },
+    { ...change, seq: 4, op: 'update', textChanged: false, retired: false },
+  ])
+  await eventually('it is told', () => scene.toldOfChanges().length > 0)
+  expect(scene.toldOfChanges()).toEqual(['changed 1 2,3'])
+}, 30_000)

@@ -71,10 +71,13 @@ export function endedTurn(
 /** The kernel's side of memory over a real store, with a plain memory service in a process of its own beneath it. */
 export function memoryScene({
   workMs = 0,
+  pumps = true,
   spec = {},
 }: {
   /** How long the service takes over each turn. */
   workMs?: number
+  /** Whether turns are taken up as soon as the service is there. */
+  pumps?: boolean
   spec?: Partial<ServiceSpec<typeof memoryService, typeof kernelForMemory>>
 } = {}) {
   const { store, path } = temporaryStore()
@@ -120,7 +123,7 @@ export function memoryScene({
     log,
     onLog: () => {},
     onStateChange: ({ state }) => {
-      if (state === 'ready') pump.wake()
+      if (pumps && state === 'ready') pump.wake()
     },
   })
   const service = () => supervisor.client(memoryService)
@@ -153,7 +156,12 @@ export function memoryScene({
     pump,
     status,
     /** How often the service was done with a turn, whether the kernel heard of it or not. */
-    ingested: () => readFileSync(record, { encoding: 'utf8', flag: 'a+' }).split('\n').filter(Boolean),
+    ingested: () =>
+      readFileSync(record, { encoding: 'utf8', flag: 'a+' })
+        .split('\n')
+        .filter((line) => line !== '' && !line.startsWith('changed')),
+    /** What it was told of changes, as in `changed 1,2 3`. */
+    toldOfChanges: () => readFileSync(record, { encoding: 'utf8', flag: 'a+' }).match(/^changed .*$/gm) ?? [],
     remembered: () =>
       sql(store.read, 'SELECT turn_id, content FROM memories ORDER BY seq').all() as {
         turn_id: string

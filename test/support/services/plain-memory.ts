@@ -70,7 +70,10 @@ runService(memoryService, kernelForMemory, async (kernel) => {
         return { changes: { ...nothing, add }, report }
       },
       status: () => ({ embedding }),
-      changed: () => null,
+      changed({ saved, removed }) {
+        if (record) appendFileSync(record, `changed ${saved} ${removed}\n`)
+        return null
+      },
     },
   }
 })
