@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { consolidate, isConsolidationDue, lastConsolidation } from '#kernel/memory/consolidation.ts'
 import { eventually } from '../support/daemon.ts'
-import { memoryScene } from '../support/memory-scene.ts'
+import { ingestScene } from '../support/ingest-scene.ts'
 
 test('killed while it tidies up: the memory is as it was, and the next time does all of it once', async () => {
-  const scene = memoryScene({ workMs: 25 })
+  const scene = ingestScene({ workMs: 25 })
   const done = consolidate(scene)
   const failed = expect(done).rejects.toMatchObject({ kind: 'outcome_unknown' })
   await eventually('it is under way', () => scene.status().calls_in_flight > 0)
@@ -26,7 +26,7 @@ test('killed while it tidies up: the memory is as it was, and the next time does
 }, 30_000)
 
 test('somebody who waits passes it; it is begun anew and takes effect once', async () => {
-  const scene = memoryScene({ workMs: 150 })
+  const scene = ingestScene({ workMs: 150 })
   const done = consolidate(scene)
   await eventually('it is under way', () => scene.status().calls_in_flight > 0)
   const at = performance.now()

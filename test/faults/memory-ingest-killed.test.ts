@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { sql } from '#kernel/store/database.ts'
 import { eventually } from '../support/daemon.ts'
-import { endedTurn, memoryScene, newSession } from '../support/memory-scene.ts'
+import { endedTurn, ingestScene, newSession } from '../support/ingest-scene.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { freeze, hasEnded } from '../support/services/supervised.ts'
 
@@ -11,7 +11,7 @@ const workMs = 15
 const deadlineMs = 60_000
 
 /** Ends so many turns, and expects each to be remembered exactly once in the end. */
-function tell(scene: ReturnType<typeof memoryScene>, count = turns) {
+function tell(scene: ReturnType<typeof ingestScene>, count = turns) {
   const session_id = newSession(scene.store)
   const ids = Array.from({ length: count }, (_, n) => endedTurn(scene.store, { session_id, question: `turn ${n}` }))
   return {
@@ -27,7 +27,7 @@ const patient = { budget: { crashes: 1_000, withinMs: 30_000, longCrashes: 1_000
 
 describe('the memory service beneath its queue', () => {
   test('killed at random moments of fifty turns: nothing is lost, and nothing is there twice', async () => {
-    const scene = memoryScene({ workMs, spec: patient })
+    const scene = ingestScene({ workMs, spec: patient })
     const { allRemembered } = tell(scene)
     const random = seededRandom(5)
     let kills = 0
@@ -50,7 +50,7 @@ describe('the memory service beneath its queue', () => {
   }, 120_000)
 
   test('stopped in its tracks: ended, and the turn goes to the next process', async () => {
-    const scene = memoryScene({ workMs: 200 })
+    const scene = ingestScene({ workMs: 200 })
     const { allRemembered } = tell(scene, 3)
     scene.pump.wake()
     await eventually('a turn is under way', () => scene.status().calls_in_flight > 0)
@@ -60,7 +60,7 @@ describe('the memory service beneath its queue', () => {
   }, 30_000)
 
   test('babbling on the wire: ended, tried again with pauses, and the others are remembered meanwhile', async () => {
-    const scene = memoryScene({ spec: patient })
+    const scene = ingestScene({ spec: patient })
     const session_id = newSession(scene.store)
     const bad = endedTurn(scene.store, { session_id, question: 'babble now' })
     const good = endedTurn(scene.store, { session_id, question: 'a good one' })
@@ -72,7 +72,7 @@ describe('the memory service beneath its queue', () => {
   }, 90_000)
 
   test('a turn that ends each process that takes it up does not hold up the others for good', async () => {
-    const scene = memoryScene({ spec: patient })
+    const scene = ingestScene({ spec: patient })
     const session_id = newSession(scene.store)
     const bad = endedTurn(scene.store, { session_id, question: 'exit now' })
     endedTurn(scene.store, { session_id, question: 'a good one' })
@@ -84,7 +84,7 @@ describe('the memory service beneath its queue', () => {
   }, 90_000)
 
   test('given up after eight failures, with an event and a line of the log', async () => {
-    const scene = memoryScene()
+    const scene = ingestScene()
     const session_id = newSession(scene.store)
     const bad = endedTurn(scene.store, { session_id, question: 'fail now' })
     const odd = endedTurn(scene.store, { session_id, question: 'empty now' })
@@ -107,7 +107,7 @@ describe('the memory service beneath its queue', () => {
   }, 30_000)
 
   test('a service that is not there costs no turn an attempt, and is not asked in vain when it is back', async () => {
-    const scene = memoryScene({
+    const scene = ingestScene({
       workMs: 20,
       spec: { budget: { crashes: 1, withinMs: 60_000, longCrashes: 2, longWithinMs: 300_000 } },
     })
@@ -128,7 +128,7 @@ describe('the memory service beneath its queue', () => {
 })
 
 test('what somebody waits for passes a turn that is being remembered, which is remembered once all the same', async () => {
-  const scene = memoryScene({ workMs: 3_000 })
+  const scene = ingestScene({ workMs: 3_000 })
   const { allRemembered } = tell(scene, 1)
   scene.pump.wake()
   await eventually('the turn is under way', () => scene.status().calls_in_flight > 0)
@@ -139,7 +139,7 @@ test('what somebody waits for passes a turn that is being remembered, which is r
 }, 30_000)
 
 test('a change that is made while the service starts is told to the process that comes', async () => {
-  const scene = memoryScene()
+  const scene = ingestScene()
   await eventually('it is there', () => scene.status().state === 'ready')
   process.kill(scene.status().pid ?? 0, 'SIGKILL')
   await eventually('it is gone', () => scene.status().state !== 'ready')

@@ -5,7 +5,7 @@ import { deleteSession } from '#kernel/store/sessions.ts'
 import { closeToolCall, openToolCall } from '#kernel/store/tool-calls.ts'
 import { noAnswer } from '#kernel/turns/finish-turn.ts'
 import { exchange } from '#sdk/services/memory.ts'
-import { endedTurn, newSession } from '../support/memory-scene.ts'
+import { endedTurn, newSession } from '../support/ingest-scene.ts'
 import { temporaryStore } from '../support/temp-store.ts'
 
 test.each([

@@ -11,11 +11,11 @@ import { insertMemory } from '#kernel/store/memories.ts'
 import { exportMemories } from '#kernel/store/memory-transfer.ts'
 import { newId, timestamp } from '#sdk/ids.ts'
 import { eventually } from '../support/daemon.ts'
-import { endedTurn, memoryScene, newSession } from '../support/memory-scene.ts'
+import { endedTurn, ingestScene, newSession } from '../support/ingest-scene.ts'
 import { inferenceResult } from '../support/turn-fixtures.ts'
 
 function scene(answer: () => Promise<null> = async () => null) {
-  const base = memoryScene({ pumps: false })
+  const base = ingestScene({ pumps: false })
   const forgotten: string[] = []
   const inference = () => ({
     forgetCache: () => {

@@ -14,7 +14,7 @@ import type { ToolCaller } from '#kernel/tools/tool.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { newId } from '#sdk/ids.ts'
 import type { MemoryQuery, NewMemory, recallRequest, ScoredMemory } from '#sdk/services/memory.ts'
-import { endedTurn, newSession, someRequest } from '../support/memory-scene.ts'
+import { endedTurn, newSession, someRequest } from '../support/ingest-scene.ts'
 import { temporaryStore } from '../support/temp-store.ts'
 
 let store: Store
