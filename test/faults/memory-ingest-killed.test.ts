@@ -18,7 +18,9 @@ function tell(scene: ReturnType<typeof ingestScene>, count = turns) {
     ids,
     async allRemembered() {
       await eventually('nothing waits', () => scene.waiting().length === 0, deadlineMs)
-      expect(scene.remembered()).toEqual(ids.map((turn_id, n) => ({ turn_id, content: `turn ${n}` })))
+      // One that lost too many processes under it was tried again after the others.
+      const found = scene.remembered().map(({ turn_id, content }) => `${turn_id} ${content}`)
+      expect(found.sort()).toEqual(ids.map((turn_id, n) => `${turn_id} turn ${n}`).sort())
     },
   }
 }
