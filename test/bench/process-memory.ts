@@ -8,7 +8,7 @@ import { startServer } from './servers/server-process.ts'
 
 const settleMs = 5_000
 
-export const memory: Bench = {
+export const processMemory: Bench = {
   about: 'what all processes of Keel take together: proportional set size, idle after the start and after a load',
   async run({ quick, say }) {
     const upstream = await startServer('upstream')
