@@ -4,7 +4,7 @@ import { type Reading, sql } from './reading.ts'
 /** What an entry gets of the score of the one right beside it, of the one beyond, and of the next. */
 const shares = [0.4, 0.25, 0.1]
 /** Hits that lend of their score. */
-const maxLenders = 50
+const maxLenders = 30
 
 export interface Scored {
   seq: number
@@ -47,11 +47,11 @@ export class Neighbours {
 
   #side({ seq, session_id, tier }: Place, than: '<' | '>', order: 'ASC' | 'DESC'): number[] {
     if (session_id === null) return []
-    const rows = sql(
+    const select = sql(
       this.#db,
       `SELECT seq FROM memories INDEXED BY memories_by_session
        WHERE session_id = ? AND seq ${than} ? AND tier = ? AND state = 'active' ORDER BY seq ${order} LIMIT ${shares.length}`,
-    ).all(session_id, seq, tier) as { seq: number }[]
-    return rows.map((row) => row.seq)
+    )
+    return select.pluck().all(session_id, seq, tier) as number[]
   }
 }

@@ -45,7 +45,7 @@ export async function searchRanked(
   const count = Math.min(mostVectorHits, Math.max(leastVectorHits, query.limit * vectorHits))
   const asked = query.mode === 'text' ? undefined : vectors.search(query.text, filter, count, signal)
   // While this thread looks for words, another one compares vectors.
-  const words = query.mode === 'vector' ? undefined : searchWords(query.text, filter, scene)
+  const words = query.mode === 'vector' ? undefined : searchWords(query, scene)
   const near = (await asked) ?? { hits: [], model: null, note: null }
   signal.throwIfAborted()
   const ranked = rank(
@@ -68,10 +68,10 @@ export async function searchRanked(
   return { ranked, trace }
 }
 
-function searchWords(text: string, filter: Filter, { db, vectors: { words, frequencies } }: SearchScene) {
-  const range = rangeOf(db, filter)
+function searchWords(asked: Query, { db, vectors: { words, frequencies } }: SearchScene) {
+  const range = rangeOf(db, asked)
   const rows = Math.max(1, frequencies.rows())
   const share = range ? Math.min(1, (range.to - range.from + 1) / rows) : 1
-  const query = parseQueryText(text, { words, frequencies, share })
-  return { hits: searchText(db, query, { filter, range }), leftOut: query.leftOut }
+  const query = parseQueryText(asked.text, { words, frequencies, share })
+  return { hits: searchText(db, query, { filter: asked, range, wanted: asked.limit }), leftOut: query.leftOut }
 }
