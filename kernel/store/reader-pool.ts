@@ -57,7 +57,10 @@ export function openReaderPool({ path, watch, checkPages, cutLog, onFault }: Rea
     if (left <= cutOffPages && !closing.signal.aborted) cutLog()
   }
 
-  const checkpoints = setInterval(() => void checkpointIfLarge().catch(onFault), checkpointEveryMs)
+  const tellUnlessClosing = (thrown: unknown) => {
+    if (!closing.signal.aborted) onFault(thrown)
+  }
+  const checkpoints = setInterval(() => void checkpointIfLarge().catch(tellUnlessClosing), checkpointEveryMs)
   checkpoints.unref()
   if (checkPages) {
     work('check', undefined, closing.signal).catch((thrown) => {

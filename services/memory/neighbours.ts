@@ -46,7 +46,8 @@ export class Neighbours {
   }
 
   #side({ seq, session_id, tier }: Place, than: '<' | '>', order: 'ASC' | 'DESC'): number[] {
-    if (session_id === null) return []
+    // A fact, or a person, is not said before or after another.
+    if (session_id === null || tier !== 'episodic') return []
     const select = sql(
       this.#db,
       `SELECT seq FROM memories INDEXED BY memories_by_session

@@ -45,7 +45,11 @@ export interface KernelDouble {
 /** Vectors over a store, with a kernel that keeps them and, where given, a provider behind it. */
 export async function openVectors(
   { store, path, db }: ReturnType<typeof memoryStore>,
-  { embedding_model = null, embed, ...options }: Partial<KernelDouble> & { embedding_model?: string | null } & Partial<
+  {
+    embedding_model = null,
+    embed,
+    ...options
+  }: Partial<KernelDouble> & { embedding_model?: string | null } & Partial<
       Pick<Parameters<typeof Vectors.open>[0], 'startWorker' | 'log'>
     > = {},
 ) {
@@ -77,10 +81,11 @@ export async function openVectors(
 }
 
 export const embedded = (vectors: Vectors, count: number) =>
-  eventually(() => {
-    const { done, total } = vectors.status()
-    return done === count && total === count
-  }, `all ${count} entries to have their vectors`)
+  eventually(
+    `${count} entries with their vectors`,
+    () => vectors.status().done === count && vectors.status().total === count,
+    15_000,
+  )
 
 /** What a search of the owner's memory finds, by content. */
 export async function found(

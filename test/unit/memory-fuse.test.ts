@@ -21,7 +21,12 @@ test('what is first everywhere has 1, and nothing more', () => {
 })
 
 test('a ranking without a weight has no say', () => {
-  expect([...fuse([{ seqs: [1], weight: 0 }, { seqs: [2], weight: 1 }]).keys()]).toEqual([2])
+  expect([
+    ...fuse([
+      { seqs: [1], weight: 0 },
+      { seqs: [2], weight: 1 },
+    ]).keys(),
+  ]).toEqual([2])
   expect(fuse([]).size).toBe(0)
 })
 
