@@ -29,8 +29,8 @@ export function fuse(rankings: readonly Ranking[]): Map<number, number> {
 const dayMs = 86_400_000
 const leastRecency = 0.05
 /** What recency and importance may take away at most: they decide between likes, and no more. */
-const recencySpan = 0.04
-const importanceSpan = 0.04
+const recencySpan = 0.03
+const importanceSpan = 0.03
 
 /** 1 for now, a half after each half-life, and never quite nothing. */
 export function recencyOf(at: string, now: string, halfLifeDays: number): number {

@@ -107,14 +107,14 @@ export class Vectors {
 
   /** The entries nearest to a text. Where vectors fail, the note says why: words find without them. */
   async search(text: string, filter: Filter, limit: number, signal: AbortSignal): Promise<VectorHits> {
-    const { model } = this.#embedder
+    const { model, chance } = this.#embedder
     try {
       const vector = await this.#embedder.embedQuery(text, signal)
       this.#noteLength(vector.length)
       const { hits, counts } = await this.#thread.call('nearest', { vector, limit, filter })
       const isWhole = !counts.loading && counts.indexed >= counts.total
       const note = isWhole ? null : `${counts.indexed} of ${counts.total} entries have been compared by vectors`
-      return { hits, model, note }
+      return { hits: hits.filter(({ similarity }) => similarity > chance), model, note }
     } catch (thrown) {
       signal.throwIfAborted()
       return { hits: [], model: null, note: reasonOf(thrown) }

@@ -11,7 +11,7 @@ export interface Feature {
 
 /** Two words beside one another, and the pieces of one word all together, beside a word itself. */
 const pairWeight = 0.5
-const piecesWeight = 0.6
+const piecesWeight = 0.8
 const lightWeight = 0.15
 /** Pieces of a word are so many characters long, its edges counted. */
 const pieceLengths = [3, 4, 5]

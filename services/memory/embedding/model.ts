@@ -8,6 +8,8 @@ export interface Embedder {
   readonly batch: number
   /** How much its vote counts beside that of the words, 0 to 1, before the settings have their say. */
   readonly weight: number
+  /** Likeness up to here is chance. */
+  readonly chance: number
   /** Unit vectors, in the order of the texts. */
   embed(texts: readonly string[], signal: AbortSignal): Promise<Float32Array[]>
   /** Of a question. */

@@ -1,5 +1,5 @@
 /** Of a vector's dimensions, how many a feature touches. */
-const touched = 8
+const touched = 24
 
 /**
  * Adds a feature to a vector: up or down in a few dimensions that follow from its name alone. Texts without a feature in

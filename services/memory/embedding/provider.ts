@@ -38,6 +38,7 @@ export function providerEmbedder(model: string, kernel: Pick<Client<typeof kerne
     },
     batch: 32,
     weight: 1,
+    chance: 0,
     embed: (texts, signal) => ask(texts, signal),
     async embedQuery(text, signal) {
       const known = remembered.get(text)

@@ -9,10 +9,10 @@ import { VectorTable } from './table.ts'
 /** Sequence numbers that are read at once; searches are answered in between. */
 const rangeLength = 1_000
 /** For each entry wanted, so many of the nearest by signs are compared exactly. */
-const rescored = 8
-const leastRescored = 2
-/** Finding the nearest by signs costs a step for each entry and each one wanted: no more steps than this. */
-const maxSteps = 40_000_000
+const rescored = 4
+const leastRescored = 1.5
+/** Finding the nearest by signs costs a step for each entry and each one wanted, so in a large memory fewer are compared. */
+const maxSteps = 6_000_000
 /** So few entries are compared exactly, all of them. */
 const maxExact = 2_000
 /** And past so many a filter is not followed. */
@@ -68,7 +68,7 @@ export class VectorIndex {
     const few = isNarrow(filter) ? allPassing(this.#db, filter, maxExact + 1) : undefined
     if (few && few.length <= maxExact) return this.#ranked(few, vector, limit)
     const wanted = Math.max(
-      limit * leastRescored,
+      Math.ceil(limit * leastRescored),
       Math.min(limit * rescored, Math.floor(maxSteps / Math.max(1, table.count))),
     )
     const near = table.nearest(vector, wanted)
