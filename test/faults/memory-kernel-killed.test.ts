@@ -19,7 +19,7 @@ let keel: Daemon
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'keel-home-'))
   upstream = await startUpstream(helpfulModel)
-  const config = upstreamConfig(upstream.url, '[cache]\nenabled = false\n\n[memory]\nextract_by_model = false\n')
+  const config = upstreamConfig(upstream.url, '[cache]\nenabled = false\n')
   keel = await startDaemon({ home, config })
 }, 30_000)
 

@@ -11,7 +11,7 @@ let upstream: Upstream
 beforeAll(async () => {
   install = copyInstall()
   upstream = await startUpstream(helpfulModel)
-  const config = upstreamConfig(upstream.url, '[cache]\nenabled = false\n\n[memory]\nextract_by_model = false\n')
+  const config = upstreamConfig(upstream.url, '[cache]\nenabled = false\n')
   keel = await startDaemon({ install: install.root, config })
 }, 30_000)
 
