@@ -3,7 +3,7 @@ import { nearlyTheSame, type Words, wordsOf } from '../sameness.ts'
 import { type MemoryRow, rowColumns, type Step } from './consolidation.ts'
 
 /** Entries of one run that are compared, the newest first: older ones were when they were new. */
-const maxCompared = 20_000
+const maxCompared = 5_000
 /** Entries that one is compared with. */
 const maxCandidates = 50
 /** Words by which they are looked up: the longest, which are seldom the commonest. */

@@ -1,3 +1,4 @@
+import { memoryBounds } from '#sdk/services/memory.ts'
 import { entry } from '../changes.ts'
 import { keyOf } from '../facts/fact.ts'
 import { activeByKey } from '../known.ts'
@@ -15,7 +16,7 @@ export async function promoteRepeated({ db, run, pages }: Step): Promise<void> {
   const made = new Set<string>()
   for await (const rows of pages('oldest')) {
     for (const row of rows) {
-      if (run.isFull) return
+      if (run.isFull || run.counts.promoted >= memoryBounds.additions) return
       if (!isOfTheUser(row) || run.isGone(row.id) || run.mentionsOf(row) < minMentions) continue
       const { agent_id, scope_key } = row
       const [fact] = entry({

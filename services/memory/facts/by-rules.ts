@@ -1,5 +1,6 @@
 import { keptText } from '../kept-text.ts'
-import { englishRules } from './english.ts'
+import { englishSelf } from './english-self.ts'
+import { englishWorld } from './english-world.ts'
 import { type Fact, type Found, fact, keyOf, keyOfAny, maxFacts } from './fact.ts'
 import { germanRules } from './german.ts'
 import { decisionIn, goalIn, toRemember } from './intents.ts'
@@ -12,7 +13,7 @@ import { clausesOf, statementsOf } from './statements.ts'
  * clause: what is missed is still found in what was said, and what is wrongly known misleads for years.
  */
 
-const rules = [...englishRules, ...germanRules]
+const rules = [...englishSelf, ...englishWorld, ...germanRules]
 /** Nothing that is kept from others is a fact about somebody. */
 const secret =
   /\*\*\*|\b(?:pass(?:word|phrase|code)|passwort|kennwort|api[ _-]?key|secret|pin|cvv|token|private key|seed phrase)\b/iu

@@ -1,3 +1,10 @@
+export const adverbs =
+  '(?:(?:really|absolutely|just|also|still|currently|now|always|usually|truly|generally|mostly|totally|personally|quite|recently|finally|both|rather|especially|officially|originally|happily) )*'
+export const am = "i(?:'m| am)"
+export const not = "(?<not>(?:do not|don't|dont|no longer|never|can't|cannot) )?"
+export const notAm = '(?<not>(?:not|no longer) )?'
+export const shape = (source: string) => new RegExp(`^${source}$`, 'iu')
+
 /** Relations of which people have one, and those of which they may have several. */
 export const oneRelation =
   'wife|husband|spouse|fiancée?|girlfriend|boyfriend|mother|mum|mom|father|dad|boss|landlord|landlady'
