@@ -1,10 +1,10 @@
 import type { Place } from './places.ts'
 import { type Reading, sql } from './reading.ts'
 
-/** What an entry gets of the score of the one right beside it, of the one beyond, and of the next. */
-const shares = [0.4, 0.25, 0.1]
+/** What an entry gets of the score of the one right beside it, and of the one beyond. */
+const shares = [0.4, 0.25]
 /** Hits that lend of their score. */
-const maxLenders = 30
+const maxLenders = 24
 
 export interface Scored {
   seq: number

@@ -41,6 +41,8 @@ interface Phrase {
 
 interface Term extends Phrase {
   isPrefix: boolean
+  /** Somebody, or something, that entries are of is called so. */
+  isName: boolean
 }
 
 export interface QueryScope {
@@ -83,9 +85,10 @@ function termOf(word: Word, isLast: boolean, { frequencies, share, budget }: Cos
   const [token = ''] = word.tokens
   const mayGoOn = isSingleHan.test(word.text) || (isLast && word.tokens.length === 1 && token.length >= leastPrefix)
   const begun = mayGoOn ? frequencies.ofPrefix(token, budget / share) * share : Number.POSITIVE_INFINITY
+  const isName = entries <= budget && frequencies.isName(word.text)
   return begun <= budget
-    ? { text: word.text, entries: begun, isPrefix: true }
-    : { text: word.text, entries, isPrefix: false }
+    ? { text: word.text, entries: begun, isPrefix: true, isName }
+    : { text: word.text, entries, isPrefix: false, isName }
 }
 
 function rarest(word: Word, frequencies: TermFrequencies): number {
@@ -101,16 +104,29 @@ function assemble(phrases: Phrase[], terms: Term[], budget: number): QueryText {
     return true
   })
   const leftOut = terms.filter((term) => !chosen.includes(term)).map(({ text }) => text)
-  const looseAny = chosen.map(expression)
   const mustHave = phrases.map(({ text }) => quoted(text))
-  const any = [...mustHave, ...(phrases.length === 0 && looseAny.length > 0 ? [`(${looseAny.join(' OR ')})`] : [])]
+  const any = phrases.length > 0 ? mustHave : oneOf(chosen)
   const all = [...mustHave, ...terms.slice(0, maxTerms).map(expression)]
   return {
     any: any.length > 0 ? any.join(' AND ') : null,
-    all: all.length > any.length || terms.length > 1 ? all.join(' AND ') : null,
-    newestOnly: Math.min(...phrases.map(({ entries }) => entries), terms[0]?.entries ?? Infinity) > mostForOneWord,
+    all: terms.length > 1 || (phrases.length > 0 && terms.length > 0) ? all.join(' AND ') : null,
+    newestOnly:
+      Math.min(...phrases.map(({ entries }) => entries), terms[0]?.entries ?? Number.POSITIVE_INFINITY) >
+      mostForOneWord,
     leftOut,
   }
+}
+
+/**
+ * A name says of whom, and not what about: with other words that are known, it counts beside them, and alone it finds
+ * nothing.
+ */
+function oneOf(terms: readonly Term[]): string[] {
+  if (terms.length === 0) return []
+  const either = (some: readonly Term[]) => `(${some.map(expression).join(' OR ')})`
+  const subjects = terms.filter(({ isName, entries }) => !isName && entries > 0)
+  const named = terms.some(({ isName }) => isName)
+  return named && subjects.length > 0 ? [either(subjects), either(terms)] : [either(terms)]
 }
 
 /** Light words count only where there are no others. */

@@ -12,6 +12,8 @@ export class TermFrequencies {
   readonly #db: Reading
   readonly #remembered = new LRUCache<string, number>({ max: maxRemembered, ttl: rememberedMs })
 
+  readonly #names = new LRUCache<string, boolean>({ max: maxRemembered, ttl: rememberedMs })
+
   constructor(db: Reading) {
     this.#db = db
   }
@@ -48,6 +50,17 @@ export class TermFrequencies {
     }
     if (entries > 0) this.#remembered.set(key, entries)
     return entries
+  }
+
+  /** Whether entries are called by this word, or by a name that it is part of. */
+  isName(word: string): boolean {
+    const known = this.#names.get(word)
+    if (known !== undefined) return known
+    const found = sql(this.#db, 'SELECT 1 FROM memory_fts WHERE memory_fts MATCH ? LIMIT 1').get(
+      `name : "${word.replaceAll('"', '""')}"`,
+    )
+    this.#names.set(word, found !== undefined)
+    return found !== undefined
   }
 
   /** 1 for what is in one entry of many, towards 0 for what is in nearly all. */

@@ -84,3 +84,21 @@ test('the rarest words are looked for first, and the most common ones not at all
   expect(find('meeting zeppelin?')).toEqual(['meeting about the zeppelin'])
   expect(find('meeting?')).toHaveLength(80)
 })
+
+test('a name counts beside what is asked about, and is enough only where nothing else is known', () => {
+  const { store, db } = memoryStore()
+  const say = (name: string, content: string) => remember(store, { name, content })
+  const greeting = say('Ben', 'Hello Caroline!')
+  const hers = say('Caroline', 'the marathon was long')
+  const his = say('Ben', 'the marathon was long')
+  const words = new IndexWords()
+  onTestFinished(() => words.close())
+  const frequencies = new TermFrequencies(db)
+  const filter = { agent_id: 'keel', scope_key: null, tiers: [], category: null, session_id: null }
+  const find = (text: string) =>
+    searchText(db, parseQueryText(text, { words, frequencies }), { filter, range: null, wanted: 10 }).map(
+      ({ seq }) => seq,
+    )
+  expect(find('Caroline’s marathon?')).toEqual([hers, his])
+  expect(find('Caroline’s submarine?').sort()).toEqual([greeting, hers])
+})
