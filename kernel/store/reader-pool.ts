@@ -57,10 +57,10 @@ export function openReaderPool({ path, watch, checkPages, cutLog, onFault }: Rea
     if (left <= cutOffPages && !closing.signal.aborted) cutLog()
   }
 
-  const checkpoints = setInterval(() => {
-    // One that closing interrupts is made up for there.
-    void checkpointIfLarge().catch((thrown) => closing.signal.aborted || onFault(thrown))
-  }, checkpointEveryMs)
+  const tellUnlessClosing = (thrown: unknown) => {
+    if (!closing.signal.aborted) onFault(thrown)
+  }
+  const checkpoints = setInterval(() => void checkpointIfLarge().catch(tellUnlessClosing), checkpointEveryMs)
   checkpoints.unref()
   if (checkPages) {
     work('check', undefined, closing.signal).catch((thrown) => {

@@ -17,6 +17,11 @@ export interface SupervisedDeps extends SuccessionDeps {
   onStateChange: (status: ServiceStatus) => void
 }
 
+/** Whether processes ended in the midst of the call, one after the other; without that it never came to one. */
+export function endedUnderCall(thrown: unknown): boolean {
+  return isErrorOf(thrown, 'unavailable') && thrown.cause !== undefined
+}
+
 /** A service as its callers see it: always there, whichever process answers at the moment. */
 export class SupervisedService {
   readonly spec: ServiceSpec
@@ -96,7 +101,9 @@ export class SupervisedService {
     params: unknown,
     { timeoutMs, signal, onChunk }: CallOptions,
   ): Promise<unknown> {
-    const deadline = performance.now() + Math.min(timeoutMs ?? declared.timeoutMs, declared.timeoutMs)
+    // Nobody waits for what a notice does, but it waits for a process.
+    const patience = declared.oneWay ? this.spec.queue.waitMs : declared.timeoutMs
+    const deadline = performance.now() + Math.min(timeoutMs ?? patience, patience)
     let begun = false
     for (let resends = 0; ; resends++) {
       const incumbent = this.#succession.incumbent ?? (await this.#nextProcess(deadline, signal))

@@ -101,6 +101,7 @@ export const memoryNote = z.object({
 })
 
 export const searchMode = z.enum(['fused', 'text', 'vector'])
+export type SearchMode = z.infer<typeof searchMode>
 
 export const memoryQuery = memoryOwner.extend({
   text: z.string().min(1),
@@ -137,6 +138,7 @@ export const searchTrace = z.object({
   left_out_words: z.array(z.string()),
   took_ms: z.number(),
 })
+export type SearchTrace = z.infer<typeof searchTrace>
 
 /** What a turn wants to be reminded of. */
 export const recallRequest = memoryOwner.extend({
@@ -148,6 +150,7 @@ export const recallRequest = memoryOwner.extend({
   shown_message_ids: z.array(z.string()),
   now: z.string(),
 })
+export type RecallRequest = z.infer<typeof recallRequest>
 
 export const recalledMemory = z.object({
   id: z.string(),

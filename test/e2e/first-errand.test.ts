@@ -53,6 +53,8 @@ test('a provider is added over the API, with a key that is never shown', async (
   const update = await keel.client.config.updateConfig({
     body: {
       models: { primary: 'mock/test-model' },
+      // The scripted model answers what it is asked next, whoever asks.
+      memory: { extract_by_model: false },
       providers: { mock: { url: upstream.url, format: 'openai', models: ['test-model'] } },
     },
   })

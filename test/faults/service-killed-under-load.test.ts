@@ -7,7 +7,7 @@ import { startUpstream, type Upstream } from '../support/upstream.ts'
 const callers = 16
 const times = 5
 const betweenKillsMs = 400
-const names = ['inference', 'agent', 'tools']
+const names = ['inference', 'agent', 'memory', 'tools']
 
 let keel: Daemon
 let upstream: Upstream

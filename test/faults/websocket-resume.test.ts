@@ -89,8 +89,9 @@ test('services are killed while turns run: each event comes once, in order', asy
   }
   upstream.script({ text: 'Well answered.' })
   await hasHeardOf(await ask('recovered?'))
-  const states = follower.events.filter(({ type }) => type === 'service_state_changed')
-  expect(new Set(states.map(({ service }) => service))).toEqual(new Set(['agent', 'inference']))
+  const killed = follower.events.filter((event) => /SIGKILL/.test(String(event.reason)))
+  expect(killed.every(({ type }) => type === 'service_state_changed')).toBe(true)
+  expect(new Set(killed.map(({ service }) => service))).toEqual(new Set(['agent', 'inference']))
   expect(follower.faults).toEqual([])
   expect(follower.gaps).toEqual([])
 })

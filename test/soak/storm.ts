@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Daemon, startDaemon } from '../support/daemon.ts'
 
-const services = ['agent', 'inference', 'tools'] as const
+const services = ['agent', 'inference', 'memory', 'tools'] as const
 /** Between two blows, in milliseconds. */
 const pauseMs = { least: 500, most: 4_000 }
 /** The shares of blows that hit the kernel, and that are planned restarts of a service. */

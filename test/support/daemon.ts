@@ -134,9 +134,14 @@ export async function eventually(
   }
 }
 
-/** keel.toml for a scripted upstream that speaks OpenAI's protocol under the name `mock`, as the primary. */
+/**
+ * keel.toml for a scripted upstream that speaks OpenAI's protocol under the name `mock`, as the primary. Unless `more` has
+ * settings of the memory, the model is asked what the test asks it and nothing about what to remember.
+ */
 export function upstreamConfig(url: string, more = ''): string {
-  return `[models]
+  const memory = /^\[memory\]/m.test(more) ? '' : '[memory]\nextract_by_model = false\n'
+  return `${memory}
+[models]
 primary = "mock/test-model"
 
 [models.routing]

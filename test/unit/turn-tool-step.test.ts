@@ -28,6 +28,7 @@ const request: TurnRequest = {
   authority: 'Creator',
   authority_sources: ['api'],
   authority_ceiling: null,
+  sender_id: null,
   threat_score: 0,
   model_text: 'Note milk',
   model: 'auto',
