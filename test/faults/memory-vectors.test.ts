@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { RuntimeError } from '#sdk/errors.ts'
 import { startVectorWorker } from '../../services/memory/vectors/thread.ts'
 import { eventually } from '../support/daemon.ts'
-import { embedded, found, memoryStore, openVectors, remember, searchFor } from '../support/memory-scene.ts'
+import { embedded, found, memoryStore, openVectors, remember, searchFor } from '../support/retrieval-scene.ts'
 
 const dying = fileURLToPath(new URL('../support/embed-and-die.ts', import.meta.url))
 

@@ -20,6 +20,9 @@ CREATE INDEX memories_by_confidence ON memories (tier, state, category, confiden
 -- index memories_by_importance
 CREATE INDEX memories_by_importance ON memories (tier, state, importance DESC, created_at DESC);
 
+-- index memories_by_scope
+CREATE INDEX memories_by_scope ON memories (agent_id, scope_key, seq);
+
 -- index memories_by_session
 CREATE INDEX memories_by_session ON memories (session_id, seq) WHERE session_id IS NOT NULL;
 
