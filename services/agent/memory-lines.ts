@@ -56,7 +56,7 @@ function describe(entry: RecalledMemory): string[] {
         `trust ${percent(confidence)}`,
       ]
     case 'semantic': {
-      const fact = entry.key === null ? labelOf(category) : `${labelOf(category)}, ${labelOf(entry.key)}`
+      const fact = named === labelOf(category) ? named : `${labelOf(category)}, ${named}`
       return confidence < sureFrom ? [fact, `${percent(confidence)} certain`] : [fact]
     }
     default:
