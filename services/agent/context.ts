@@ -37,7 +37,7 @@ export function roomForMemory(job: TurnJob, now: number): { budget_tokens: numbe
  */
 export function planContext(job: TurnJob, recollection: Recollection, now: number): ContextPlan {
   const { skills, prompt, system_prompt_tokens, tool_definition_tokens, budget } = frameOf(job, now)
-  const { memory, tokens: memory_tokens } = planMemory(recollection, budget.memory, job.turn_id)
+  const { memory, tokens: memory_tokens } = planMemory(recollection, budget.memory)
   const { ids, tokens: history_tokens } = newestThatFit(job.history, budget.free - memory_tokens)
   return {
     complexity_level: budget.complexity_level,

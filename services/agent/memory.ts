@@ -18,18 +18,16 @@ interface Line {
 }
 
 /** The block that a model is shown of what was recalled, within `room` tokens, and why the rest is not in it. */
-export function planMemory(
-  recollection: Recollection,
-  room: number,
-  turnId: string,
-): { memory: MemoryPlan; tokens: number } {
+export function planMemory(recollection: Recollection, room: number): { memory: MemoryPlan; tokens: number } {
   if ('unavailable' in recollection)
     return { memory: { text: '', entries: [], left_out: [], unavailable: recollection.unavailable }, tokens: 0 }
-  const frame = (data: string) => untrusted('memory', data, `${turnId} memory`)
   const { safe, unsafe } = sorted(recollection.entries)
-  const shown = whatFits(safe, room - messageOverhead, Buffer.byteLength(frame(memoryHeader)))
+  const shown = whatFits(safe, room - messageOverhead, bytesOf(untrusted('memory', memoryHeader, '')))
   const { data, entries } = written(safe.filter((line) => shown.has(line)))
-  const text = entries.length === 0 ? '' : frame(data)
+  // The same for the same memories, so that the same question is answered from the cache; ids are given out after what
+  // they stand for was written, so that nobody can write with the code in mind.
+  const place = `memory ${entries.map(({ id }) => id).join(' ')}\n${data}`
+  const text = entries.length === 0 ? '' : untrusted('memory', data, place)
   const left_out = [
     ...safe.filter((line) => !shown.has(line)).map(({ entry }) => leftOut(entry, 'budget')),
     ...unsafe.map((entry) => leftOut(entry, 'unsafe')),

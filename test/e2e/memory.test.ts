@@ -157,7 +157,7 @@ describe('without a provider', () => {
     const { results } = await keel.client.memory.searchMemory({ query: { q: '"blue pot"', tier: 'semantic' } })
     expect(results).not.toEqual([])
     for (const { id } of results) {
-      expect((await say(`/forget ${id}`)).tools_used).toEqual(['forget'])
+      expect((await say(`/forget ${id}`)).tools_used).toEqual(['forget_memory'])
       await expect(keel.client.memory.getMemory({ params: { id } })).rejects.toMatchObject({ kind: 'not_found' })
     }
   })

@@ -106,6 +106,13 @@ test('what comes before it is the same, whatever is remembered', () => {
   expect(before([recalledMemory()])).toEqual(before([]))
 })
 
+test('the same memories read the same in every turn, and other memories have another mark', () => {
+  const block = (turn_id: string, id: string) =>
+    planContext([recalledMemory({ id })], turnJob({ turn_id, session_id: turn_id })).memory.text
+  expect(block('one', 'memory')).toBe(block('two', 'memory'))
+  expect(block('one', 'memory')).not.toBe(block('one', 'other'))
+})
+
 test('nothing remembered is no message at all', () => {
   const job = turnJob()
   const plan = planContext([], job)

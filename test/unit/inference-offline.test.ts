@@ -19,7 +19,7 @@ function tool(name: string, ...properties: string[]): ToolDefinition {
 const tools = [
   tool('remember', 'text'),
   tool('recall', 'query'),
-  tool('forget', 'id'),
+  tool('forget_memory', 'id'),
   tool('schedule_reminder', 'when', 'text'),
   tool('load_skill', 'name'),
   tool('read_file', 'path'),
@@ -49,7 +49,7 @@ async function say(text: string, offered = tools, messages: ModelMessage[] = [{ 
 test.each([
   ['/remember I like tea', 'remember', { text: 'I like tea' }],
   ['/recall tea?', 'recall', { query: 'tea?' }],
-  ['/forget 0197-ab', 'forget', { id: '0197-ab' }],
+  ['/forget 0197-ab', 'forget_memory', { id: '0197-ab' }],
   ['/remind 10m stand up', 'schedule_reminder', { when: '10m', text: 'stand up' }],
   ['/remind in 10 minutes stand up', 'schedule_reminder', { when: 'in 10 minutes', text: 'stand up' }],
   ['/remind tomorrow at 9:00 stand up', 'schedule_reminder', { when: 'tomorrow at 9:00', text: 'stand up' }],

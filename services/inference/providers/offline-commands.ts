@@ -27,7 +27,7 @@ export const offlineCommands: OfflineCommand[] = [
   },
   {
     name: 'forget',
-    tool: 'forget',
+    tool: 'forget_memory',
     usage: '/forget ID',
     does: 'forgets a memory for good; /recall tells the ids',
     read: one('id'),
