@@ -11,6 +11,7 @@ import type { CostLedger } from './inference/cost-ledger.ts'
 import type { InferenceView } from './inference/inference-view.ts'
 import type { ModelOverride } from './inference/model-override.ts'
 import type { LogFeed } from './logs/logger.ts'
+import type { Memory } from './memory/memory.ts'
 import type { Plugins } from './plugins/registry.ts'
 import type { ToolJudge } from './policy/judge.ts'
 import type { SealedStore } from './secrets/sealed-store.ts'
@@ -48,6 +49,7 @@ export interface Context {
   skills: Skills
   catalogs: Catalogs
   plugins: Plugins
+  memory: Memory
   toolbox: Toolbox
   turns: TurnRunner
   inFlight: InFlight

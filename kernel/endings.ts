@@ -5,6 +5,7 @@ import type { HttpServer } from './http/server.ts'
 import type { EventSockets } from './http/websocket.ts'
 import type { CostLedger } from './inference/cost-ledger.ts'
 import type { LiveLogFeed } from './logs/log-feed.ts'
+import type { Memory } from './memory/memory.ts'
 import type { Store } from './store/store.ts'
 import type { Supervisor } from './supervisor/supervisor.ts'
 import type { TurnRunner } from './turns/turn-runner.ts'
@@ -24,6 +25,7 @@ interface Parts {
   server: HttpServer
   sockets: EventSockets
   turns: TurnRunner
+  memory: Pick<Memory, 'close'>
   supervisor: Supervisor
   costs: CostLedger
   bus: EventBus
@@ -43,6 +45,7 @@ export function kernelEndings(parts: Parts) {
     server,
     sockets,
     turns,
+    memory,
     supervisor,
     costs,
     bus,
@@ -72,6 +75,7 @@ export function kernelEndings(parts: Parts) {
       stopHousekeeping()
       const serverClosed = server.close(stopMs.turns + stopMs.requests)
       await turns.close(stopMs.turns)
+      await memory.close()
       await sockets.close()
       await serverClosed
       await release(stopMs.services)
@@ -86,6 +90,7 @@ export function kernelEndings(parts: Parts) {
       await server.stopAccepting(handoverMs.requests)
       // From here on nobody waits but those whose requests take too long.
       await turns.close(0)
+      await memory.close()
       feed.close()
       await sockets.close({ code: serviceRestartCode, reason: 'service restart', graceMs: handoverMs.sockets })
       await supervisor.close(handoverMs.services)

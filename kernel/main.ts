@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { events } from '#sdk/events.ts'
 import { agentService } from '#sdk/services/agent.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
+import { memoryService } from '#sdk/services/memory.ts'
 import { sandboxService } from '#sdk/services/sandbox.ts'
 import { toolsService } from '#sdk/services/tools.ts'
 import packageJson from '../package.json' with { type: 'json' }
@@ -33,6 +34,7 @@ import { openModelOverride } from './inference/model-override.ts'
 import { inferenceSettingsOf } from './inference/settings.ts'
 import { openLogger } from './logs/logger.ts'
 import { logServiceLine } from './logs/service-line.ts'
+import { Memory } from './memory/memory.ts'
 import { Plugins } from './plugins/registry.ts'
 import { openJudge } from './policy/judge.ts'
 import { currentApiKey } from './secrets/api-key.ts'
@@ -153,14 +155,29 @@ export async function startKernel({
     }
     undo.push(closeGuests)
 
+    const hasModel = () =>
+      [config.current().models.primary, ...config.current().models.fallbacks].some(
+        (model) => !model.startsWith(`${offlineProvider}/`),
+      )
+    const memory = new Memory({
+      store,
+      bus,
+      config,
+      log,
+      hasModel,
+      service: () => supervisor.client(memoryService),
+      inference: () => inference,
+    })
     const supervisor = startSupervisor({
       specs: serviceSpecs({
         inference: inferenceTerms({ store, costs, bus, settings }),
         agent: {
+          recall: memory.recallForTurn,
           saveContext: (params) => contextStep(params, { store, bus }),
           infer: (params, call) => inferStep(params, call, { store, bus, inference }),
           callTool: (params, call) => toolStep(params, call, { store, bus, toolbox, judge, approvals, turns }),
         },
+        memory: memory.terms,
         tools: { start: () => toolSettingsOf(config.current(), home.root) },
         sandbox: {
           loadPlugin: (version) => plugins.loadModules(version),
@@ -170,10 +187,13 @@ export async function startKernel({
       runDir: home.run,
       log,
       onLog: (service, line, stream) => logServiceLine(log, service, line, stream),
-      onStateChange: ({ name, state, pid, generation, last_error }) =>
-        bus.publish('service_state_changed', { service: name, state, pid, generation, reason: last_error }),
+      onStateChange: ({ name, state, pid, generation, last_error }) => {
+        bus.publish('service_state_changed', { service: name, state, pid, generation, reason: last_error })
+        if (name === 'memory' && state === 'ready') memory.wake()
+      },
     })
     undo.push(() => supervisor.close(0))
+    undo.push(() => memory.close())
     const inference = supervisor.client(inferenceService)
     const tools = supervisor.client(toolsService)
     const skills = await Skills.open({ store, bus, log, settings: () => skillSettings(config.current()) })
@@ -191,7 +211,12 @@ export async function startKernel({
     guests.push(() => plugins.close())
     const pluginsRead = plugins.follow().catch((err) => log.error({ err }, 'the plugins folder can not be used'))
     const builtins = builtinToolsOf(tools, version)
-    const toolbox = openToolbox([() => builtins, skillToolsOf({ skills, tools }), () => plugins.tools()])
+    const toolbox = openToolbox([
+      () => builtins,
+      () => memory.tools,
+      skillToolsOf({ skills, tools }),
+      () => plugins.tools(),
+    ])
 
     const inferenceView = openInferenceView(inference, bus)
     undo.push(() => inferenceView.close())
@@ -201,10 +226,7 @@ export async function startKernel({
       bus,
       inference,
       log,
-      hasModel: () =>
-        [config.current().models.primary, ...config.current().models.fallbacks].some(
-          (model) => !model.startsWith(`${offlineProvider}/`),
-        ),
+      hasModel,
     })
     const turns = new TurnRunner({
       store,
@@ -217,7 +239,10 @@ export async function startKernel({
       approvals,
       toolbox,
       skillsFor: (request) => skillsForTurn(skills, request),
-      onFinished: ({ session_id }) => nicknames.refine(session_id),
+      onFinished: ({ session_id }) => {
+        nicknames.refine(session_id)
+        memory.wake()
+      },
     })
 
     const rateLimits = new RateLimits(() => rateLimitSettings(config.current()))
@@ -251,6 +276,7 @@ export async function startKernel({
       skills,
       catalogs: new Catalogs(() => config.current().update),
       plugins,
+      memory,
       toolbox,
       turns,
       inFlight: openInFlight(),
@@ -285,6 +311,7 @@ export async function startKernel({
       await inference
         .configure(settings())
         .catch((err) => log.warn({ err }, 'the inference service takes its settings later'))
+      memory.configure()
       if (supervisor.status().some(({ name, state }) => name === 'tools' && state === 'ready'))
         await tools.configure(toolSettingsOf(config.current(), home.root))
       const key = currentApiKey(home, config.current())
@@ -302,10 +329,11 @@ export async function startKernel({
     const { bind, port } = config.current().server
     const address = { host: bind === 'localhost' ? '127.0.0.1' : bind, port }
     const { url } = await server.listen(listener ? { handle: listener } : address)
-    const stopHousekeeping = startHousekeeping({ store, log })
+    const stopHousekeeping = startHousekeeping({ store, memory, log })
     // What was cut off may be about to call one of their tools.
     await Promise.race([pluginsRead, delay(pluginsMs, undefined, { ref: false })])
     const resumed = turns.resumeUnfinished(context.inFlight)
+    memory.wake()
     const replays = new AbortController()
     guests.push(() => replays.abort())
     replayApprovedCalls({ store, bus, log, judge, approvals, toolbox, signal: replays.signal })
@@ -323,6 +351,7 @@ export async function startKernel({
       server,
       sockets,
       turns,
+      memory,
       supervisor,
       costs,
       bus,

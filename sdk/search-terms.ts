@@ -18,10 +18,17 @@ export function searchTerms(text: string): string {
 
 function pairsOf(run: string): string[] {
   const characters = [...run]
-  if (characters.length === 1) return characters
-  return characters.slice(1).map((character, at) => `${characters[at]}${character}`)
+  // The last one alone as well: so each character begins some term, and one character can be looked for.
+  return characters.map((character, at) => `${character}${characters[at + 1] ?? ''}`)
 }
 
 function wordsOf(run: string): string[] {
   return [...segmenter.segment(run)].filter(({ isWordLike }) => isWordLike).map(({ segment }) => segment)
+}
+
+/** A text in two: what goes by spaces, and the rest, which `searchTerms` cuts. */
+export function unspacedText(text: string): { spaced: string; unspaced: string } {
+  const runs = [...text.matchAll(pairedRun), ...text.matchAll(unspacedRun)].map(([run]) => run)
+  if (runs.length === 0) return { spaced: text, unspaced: '' }
+  return { spaced: text.replace(pairedRun, ' ').replace(unspacedRun, ' '), unspaced: runs.join(' ') }
 }

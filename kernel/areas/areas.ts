@@ -11,6 +11,7 @@ import { eventsHandlers } from './events.ts'
 import { feedbackHandlers } from './feedback.ts'
 import { healthHandlers } from './health.ts'
 import { logsHandlers } from './logs.ts'
+import { memoryHandlers } from './memory.ts'
 import { modelsHandlers } from './models.ts'
 import { pluginsHandlers } from './plugins.ts'
 import { providersHandlers } from './providers.ts'
@@ -27,7 +28,7 @@ export const areas: Areas<typeof api, Context> = {
   config: { table: api.config, handlers: configHandlers },
   logs: { table: api.logs, handlers: logsHandlers },
   sessions: { table: api.sessions, handlers: sessionsHandlers },
-  memory: { table: api.memory, handlers: {} },
+  memory: { table: api.memory, handlers: memoryHandlers },
   models: { table: api.models, handlers: modelsHandlers },
   providers: { table: api.providers, handlers: providersHandlers },
   cron: { table: api.cron, handlers: {} },

@@ -42,6 +42,8 @@ export function openWritable(
     db.pragma('journal_mode = WAL')
     db.pragma(`synchronous = ${durability.toUpperCase()}`)
     db.pragma('foreign_keys = ON')
+    // What is deleted is overwritten: the file keeps no copy of what somebody had forgotten.
+    db.pragma('secure_delete = ON')
     // Checkpoints run in a worker (reader-pool.ts): in line they would stall the event loop at a random commit.
     db.pragma('wal_autocheckpoint = 0')
     db.pragma(`busy_timeout = ${timeoutMs}`)

@@ -1,7 +1,7 @@
 import { type ReadableDb, sql, type WritableDb } from './database.ts'
 
 /** Small facts about this installation that outlive a restart, such as the operator's model override. */
-export type IdentityKey = 'model_override' | 'build'
+export type IdentityKey = 'model_override' | 'build' | 'memory_consolidated'
 
 export function findIdentity(db: ReadableDb, key: IdentityKey): string | undefined {
   return (sql(db, 'SELECT value FROM identity WHERE key = ?').get(key) as { value: string } | undefined)?.value

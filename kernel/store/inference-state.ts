@@ -51,6 +51,10 @@ export function pruneCache(db: WritableDb): number {
   return sql(db, 'DELETE FROM semantic_cache WHERE expires_at <= ?').run(timestamp()).changes
 }
 
+export function clearCache(db: WritableDb): void {
+  sql(db, 'DELETE FROM semantic_cache').run()
+}
+
 function bytesOf(vector: number[]): Buffer {
   return Buffer.from(new Float32Array(vector).buffer)
 }

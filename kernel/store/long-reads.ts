@@ -1,7 +1,34 @@
 import { costSummary } from './costs.ts'
+import { findNaming, findOfSession } from './memory-forgetting.ts'
+import {
+  countMemories,
+  listEpisodic,
+  listProcedural,
+  listRelationships,
+  listSemantic,
+  listSemanticCategories,
+  listSessionWorking,
+  listWorking,
+} from './memory-lists.ts'
+import { exportMemories } from './memory-transfer.ts'
 import { countSessions, listSessions } from './sessions.ts'
 
 /** The reads whose time grows with the data; they run on the reader pool, never on the event loop. */
-export const longReads = { listSessions, countSessions, costSummary }
+export const longReads = {
+  listSessions,
+  countSessions,
+  costSummary,
+  listWorking,
+  listSessionWorking,
+  listEpisodic,
+  listSemantic,
+  listSemanticCategories,
+  listProcedural,
+  listRelationships,
+  countMemories,
+  exportMemories,
+  findOfSession,
+  findNaming,
+}
 
 export type LongReads = typeof longReads

@@ -8,6 +8,7 @@ import { type ReadableDb, sql, type WritableDb } from './database.ts'
 
 export interface MemoryRow extends Omit<NewMemory, 'trusted'> {
   seq: number
+  search_terms: string
   trusted: 0 | 1
   state: 'active' | 'superseded' | 'dropped'
   state_reason: string | null
@@ -39,9 +40,11 @@ export interface MemoryChange {
   session_id: string | null
   /** Its text is new, and so are its place in the index and its vector. */
   textChanged: boolean
+  /** It stays as history, and is found and recalled no more. */
+  retired: boolean
 }
 
-type Changed = Omit<MemoryChange, 'op' | 'textChanged'>
+type Changed = Omit<MemoryChange, 'op' | 'textChanged' | 'retired'>
 const changedColumns = 'seq, id, tier, category, session_id'
 
 export function findMemory(db: ReadableDb, id: string): MemoryRow | undefined {
@@ -52,6 +55,20 @@ export function loadMemory(db: ReadableDb, id: string): MemoryRow {
   const row = findMemory(db, id)
   if (!row) throw new RuntimeError('not_found', `memory ${id} not found`)
   return row
+}
+
+/** The entries whose place it took, newest first. */
+export function listSuperseded(db: ReadableDb, id: string): MemoryRow[] {
+  return sql(db, 'SELECT * FROM memories WHERE superseded_by = ? ORDER BY updated_at DESC, seq DESC').all(
+    id,
+  ) as MemoryRow[]
+}
+
+/** What was made of a turn in these very words. */
+export function findOfTurn(db: ReadableDb, turnId: string, content: string): MemoryRow | undefined {
+  return sql(db, 'SELECT * FROM memories WHERE turn_id = ? AND content = ? LIMIT 1').get(turnId, content) as
+    | MemoryRow
+    | undefined
 }
 
 /** All of it or nothing; the caller's transaction is part of it. Secrets are taken out of every text. */
@@ -95,7 +112,7 @@ export function insertMemory(db: WritableDb, origin: MemoryOrigin, memory: NewMe
     at,
   }) as Changed & { renewed: 0 | 1 }
   const { renewed, ...changed } = row
-  return { ...changed, op: renewed ? 'update' : 'insert', textChanged: true }
+  return { ...changed, op: renewed ? 'update' : 'insert', textChanged: true, retired: false }
 }
 
 export function updateMemory(db: WritableDb, { id, ...change }: MemoryChanges['update'][number]): MemoryChange[] {
@@ -108,7 +125,7 @@ export function updateMemory(db: WritableDb, { id, ...change }: MemoryChanges['u
        confidence = @confidence, mentions = @mentions, successes = @successes, failures = @failures, updated_at = @at
      WHERE id = @id RETURNING ${changedColumns}`,
   ).get({ ...next, search_terms: termsOf(next, next.content), at: timestamp() }) as Changed
-  return [{ ...changed, op: 'update', textChanged: next.content !== row.content }]
+  return [{ ...changed, op: 'update', textChanged: next.content !== row.content, retired: false }]
 }
 
 /** Its text leaves the table, the index and the vectors with it. */
@@ -116,7 +133,7 @@ export function deleteMemory(db: WritableDb, id: string): MemoryChange[] {
   const changed = sql(db, `DELETE FROM memories WHERE id = ? RETURNING ${changedColumns}`).get(id) as
     | Changed
     | undefined
-  return changed ? [{ ...changed, op: 'delete', textChanged: true }] : []
+  return changed ? [{ ...changed, op: 'delete', textChanged: true, retired: false }] : []
 }
 
 function setState(
@@ -130,10 +147,11 @@ function setState(
     db,
     `UPDATE memories SET state = ?, state_reason = ?, superseded_by = ?, updated_at = ? WHERE id = ? RETURNING ${changedColumns}`,
   ).get(state, reason, by, timestamp(), id) as Changed | undefined
-  return changed ? [{ ...changed, op: 'update', textChanged: false }] : []
+  return changed ? [{ ...changed, op: 'update', textChanged: false, retired: true }] : []
 }
 
-function requireContent(text: string): string {
+/** Without secrets and blanks around it. `invalid` where nothing is left, or too much. */
+export function requireContent(text: string): string {
   const content = redactText(text).trim()
   if (content === '') throw new RuntimeError('invalid', 'content must not be empty')
   if (Buffer.byteLength(content) > memoryBounds.contentBytes)

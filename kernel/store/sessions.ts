@@ -132,7 +132,10 @@ export function reactivateSession(db: WritableDb, session: SessionRow): void {
   sql(db, `UPDATE sessions SET status = 'active', closed_at = NULL WHERE id = ?`).run(session.id)
 }
 
-/** Removes the session with its messages, turns, steps, tool calls and feedback; cost rows stay. */
+/**
+ * Removes the session with its messages, turns, steps, tool calls and feedback; cost rows stay. What was remembered of it
+ * stays too and goes on naming it; what waits to be remembered goes with its turns.
+ */
 export function deleteSession(db: WritableDb, id: string): void {
   sql(db, 'DELETE FROM sessions WHERE id = ?').run(id)
 }

@@ -17,6 +17,11 @@ export interface SupervisedDeps extends SuccessionDeps {
   onStateChange: (status: ServiceStatus) => void
 }
 
+/** Whether processes ended in the midst of the call, one after the other; without that it never came to one. */
+export function endedUnderCall(thrown: unknown): boolean {
+  return isErrorOf(thrown, 'unavailable') && thrown.cause !== undefined
+}
+
 /** A service as its callers see it: always there, whichever process answers at the moment. */
 export class SupervisedService {
   readonly spec: ServiceSpec

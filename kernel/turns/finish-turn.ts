@@ -1,3 +1,4 @@
+import { queueIngest } from '#kernel/store/memory-ingest.ts'
 import { appendMessage, type MessageRow } from '#kernel/store/messages.ts'
 import { setSessionModel } from '#kernel/store/sessions.ts'
 import type { Store } from '#kernel/store/store.ts'
@@ -43,7 +44,19 @@ export function turnTotals(steps: readonly TurnStep[]): TurnTotals {
   }
 }
 
-/** Stores the answer, its numbers and the turn's end in one transaction. A turn that is over stays as it is. */
+/** What stands where an answer would be, when a turn was interrupted before there was one. */
+export const noAnswer = '(interrupted before an answer)'
+
+/** Failures have nothing to remember, and what was blocked is not to come back through the memory. */
+function isMemorable({ status, content }: { status: FinishedTurn['status']; content: string }): boolean {
+  if (status === 'interrupted') return content !== noAnswer
+  return (status === 'ok' || status === 'limit') && content.trim() !== ''
+}
+
+/**
+ * Stores the answer, its numbers, the turn's end and that it is to be remembered in one transaction. A turn that is over
+ * stays as it is.
+ */
 export function storeTurnEnd(
   store: Pick<Store, 'write'>,
   end: { turn_id: string; status: FinishedTurn['status']; content: string; react_turns: number; error: string | null },
@@ -74,6 +87,7 @@ export function storeTurnEnd(
       react_turns: end.react_turns,
       error: end.error,
     })
+    if (isMemorable(end)) queueIngest(store.write, turn.id)
     if (totals.model) setSessionModel(store.write, turn.session_id, totals.model)
     return { totals, message }
   })()

@@ -6,6 +6,8 @@ export const turnRequest = z.object({
   agent_id: z.string(),
   channel: z.string(),
   authority,
+  /** Who wrote, as the way in names them. Turns of earlier builds do not say. */
+  sender_id: z.string().nullable().default(null),
   threat_score: z.number(),
   /** The message's text as the model may see it. */
   model_text: z.string(),

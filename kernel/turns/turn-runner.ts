@@ -12,7 +12,7 @@ import { isErrorOf, RuntimeError, toRuntimeError } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
 import type { Client } from '#sdk/service.ts'
 import type { agentService, TurnEnd } from '#sdk/services/agent.ts'
-import { storeTurnEnd, type TurnTotals } from './finish-turn.ts'
+import { noAnswer, storeTurnEnd, type TurnTotals } from './finish-turn.ts'
 import type { InFlight } from './in-flight.ts'
 import { LiveTurn } from './live-turn.ts'
 import { type SkillsFor, turnJobOf } from './turn-job.ts'
@@ -309,7 +309,7 @@ function failedEnd(content: string) {
 }
 
 function interruptedEnd(text: string) {
-  const content = text.trim() === '' ? '(interrupted before an answer)' : text
+  const content = text.trim() === '' ? noAnswer : text
   return { status: 'interrupted' as const, content, reason: 'cancelled', react_turns: 0 }
 }
 

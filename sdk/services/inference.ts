@@ -122,7 +122,7 @@ export const inferenceRequest = z.object({
   complexity: z.number().min(0).max(1).optional(),
   /** Answers are shared within one scope and never across; null leaves the cache alone. */
   cache_scope: z.string().nullable().default(null),
-  purpose: z.enum(['turn', 'proxy', 'nickname', 'analysis', 'recommendations', 'interview']),
+  purpose: z.enum(['turn', 'proxy', 'nickname', 'analysis', 'recommendations', 'interview', 'memory']),
   turn_id: z.string().nullable().default(null),
   /** The most the answer may cost in dollars, as far as it can be told beforehand. */
   max_cost: z.number().nullable().default(null),
@@ -297,6 +297,8 @@ export const inferenceService = service('inference', {
   }),
   /** A key was stored or removed: clears trips that a wrong key or an empty account caused. */
   keyChanged: method({ params: z.object({ provider: z.string() }), result: z.null(), timeoutMs: 5_000, retry: 'safe' }),
+  /** Empties the cache: an answer in it may repeat what somebody had forgotten. */
+  forgetCache: method({ params: z.object({}), result: z.null(), timeoutMs: 5_000, retry: 'safe' }),
   embed: method({
     params: z.object({
       model: z.string(),

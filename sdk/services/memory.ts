@@ -99,6 +99,7 @@ export const memoryNote = z.object({
 })
 
 export const searchMode = z.enum(['fused', 'text', 'vector'])
+export type SearchMode = z.infer<typeof searchMode>
 
 export const memoryQuery = memoryOwner.extend({
   text: z.string().min(1),
@@ -135,6 +136,7 @@ export const searchTrace = z.object({
   left_out_words: z.array(z.string()),
   took_ms: z.number(),
 })
+export type SearchTrace = z.infer<typeof searchTrace>
 
 /** What a turn wants to be reminded of. */
 export const recallRequest = memoryOwner.extend({
@@ -146,6 +148,7 @@ export const recallRequest = memoryOwner.extend({
   shown_message_ids: z.array(z.string()),
   now: z.string(),
 })
+export type RecallRequest = z.infer<typeof recallRequest>
 
 export const recalledMemory = z.object({
   id: z.string(),
@@ -190,6 +193,12 @@ export const consolidationReport = z.object({
   took_ms: z.number(),
 })
 export type ConsolidationReport = z.infer<typeof consolidationReport>
+
+/** Changes of several owners' memory at once: each new entry says whose it is. */
+export const consolidatedChanges = memoryChanges.extend({
+  add: z.array(newMemory.extend({ agent_id: z.string(), scope_key: z.string() })),
+})
+export type ConsolidatedChanges = z.infer<typeof consolidatedChanges>
 
 export const memorySettings = z.object({
   /** The path of the database, to be opened for reading alone. */
@@ -243,7 +252,7 @@ export const memoryService = service('memory', {
   consolidate: method({
     params: z.object({ now: z.string() }),
     chunk: z.object({ step: z.string(), done: z.number().int(), total: z.number().int() }),
-    result: z.object({ changes: memoryChanges, report: consolidationReport }),
+    result: z.object({ changes: consolidatedChanges, report: consolidationReport }),
     timeoutMs: 600_000,
     retry: 'never',
   }),

@@ -39,8 +39,9 @@ export function completer(router: Router, cache: ResponseCache, currentSettings:
     if (scope !== null) cache.countMiss()
 
     const work = async (to: Asker) => {
+      const { clearings } = cache
       const result = await answer(to)
-      if (scope !== null) cache.store(key, scope, request, result, similarity ?? null)
+      if (scope !== null && cache.clearings === clearings) cache.store(key, scope, request, result, similarity ?? null)
       return result
     }
     if (!isShared) return work(asker)

@@ -98,6 +98,10 @@ export async function createInference(
         router.breakers.find(provider)?.keyChanged()
         return null
       },
+      forgetCache() {
+        cache.clear()
+        return null
+      },
       embed: (request, { signal }) => embedTexts(router, settings, request, signal),
     },
   }

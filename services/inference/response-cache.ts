@@ -26,6 +26,7 @@ export class ResponseCache {
   #entries: LRUCache<string, CacheEntry>
   #hits: Record<CacheLevel, number> = { exact: 0, semantic: 0, tool_ttl: 0 }
   #misses = 0
+  #clearings = 0
   #tokensSaved = 0
 
   constructor(
@@ -88,6 +89,16 @@ export class ResponseCache {
     }
     this.#entries.set(key, entry)
     if (this.#entries.has(key)) this.#save(entry)
+  }
+
+  clear(): void {
+    this.#entries.clear()
+    this.#clearings += 1
+  }
+
+  /** Changes when the cache is emptied: an answer that was begun before is not to be kept after. */
+  get clearings(): number {
+    return this.#clearings
   }
 
   countHit(level: CacheLevel, tokensSaved: number): void {

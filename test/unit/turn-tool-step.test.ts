@@ -25,6 +25,7 @@ const request: TurnRequest = {
   agent_id: 'keel',
   channel: 'web',
   authority: 'Creator',
+  sender_id: null,
   threat_score: 0,
   model_text: 'Note milk',
   model: 'auto',

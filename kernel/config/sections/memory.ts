@@ -25,6 +25,7 @@ export const memory = section({
   embedding_model: optionalText(),
   hybrid_weight: fraction(0.5),
   ann_index: flag(false),
+  extract_by_model: flag(true),
 })
 
 export const knowledge = section({

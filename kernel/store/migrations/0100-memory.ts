@@ -40,6 +40,9 @@ export const memoryMigration: Migration = {
         WHERE state = 'active' AND key IS NOT NULL;
       CREATE INDEX memories_by_importance ON memories (tier, state, importance DESC, created_at DESC);
       CREATE INDEX memories_by_confidence ON memories (tier, state, category, confidence DESC, updated_at DESC);
+      CREATE INDEX memories_best_known ON memories (confidence DESC, updated_at DESC)
+        WHERE tier = 'semantic' AND state = 'active';
+      CREATE INDEX memories_superseded ON memories (superseded_by) WHERE superseded_by IS NOT NULL;
       CREATE INDEX memories_by_session ON memories (session_id, seq) WHERE session_id IS NOT NULL;
       CREATE INDEX memories_by_turn ON memories (turn_id) WHERE turn_id IS NOT NULL;
 
