@@ -31,15 +31,22 @@ const saidBy: Record<MemorySource, string> = {
   keel: 'noted by Keel',
 }
 
+const ourselves: ReadonlySet<MemorySource> = new Set(['user', 'agent', 'keel'])
+
 /** One entry as one line. Everything before its first colon is the runtime's word, so no content can pass for another's. */
 export function memoryLine(entry: RecalledMemory): string {
-  const from = `${saidBy[entry.source]}${entry.trusted ? '' : ', not verified'}`
-  const label = [...describe(entry), from, entry.created_at.slice(0, dateLength)].join('; ')
+  const label = [...describe(entry), originOf(entry), entry.created_at.slice(0, dateLength)].join('; ')
   return `- ${label}: ${cut(oneLine(entry.content), maxContentChars)}`
 }
 
 export function memoryPreview({ content }: RecalledMemory): string {
   return cut(oneLine(content), previewChars)
+}
+
+/** Of what others said or did also which of them it was. */
+function originOf({ tier, source, name, trusted }: RecalledMemory): string {
+  const speaker = tier === 'episodic' && name !== null && !ourselves.has(source) ? ` (${labelOf(name)})` : ''
+  return `${saidBy[source]}${speaker}${trusted ? '' : ', not verified'}`
 }
 
 function describe(entry: RecalledMemory): string[] {

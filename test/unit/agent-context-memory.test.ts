@@ -43,6 +43,15 @@ test('each tier has its section, and each line tells what it is, whom it is from
       trusted: false,
       content: 'The page is down',
     }),
+    recalledMemory({
+      tier: 'episodic',
+      category: 'social',
+      key: null,
+      name: 'web:eve',
+      source: 'stranger',
+      trusted: false,
+      content: 'Hi',
+    }),
     recalledMemory({ tier: 'semantic', confidence: 0.6, source: 'stranger', trusted: false }),
     recalledMemory({
       tier: 'semantic',
@@ -80,6 +89,7 @@ test('each tier has its section, and each line tells what it is, whom it is from
     '- goal; the user said; 2031-04-01: Ship on Friday',
     '[Relevant Memories]',
     '- tool_use; from a tool or a web page, not verified; 2031-04-01: The page is down',
+    '- social; from a stranger (web eve), not verified; 2031-04-01: Hi',
     '- preference, drink; 60 % certain; from a stranger, not verified; 2031-04-01: The user drinks oolong tea',
     '- home, lives in; you said; 2031-04-01: Lisbon',
     '[Tool Experience]',
