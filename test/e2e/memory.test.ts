@@ -114,7 +114,7 @@ describe('with a model', () => {
     const lines = memoryLines(question)
     expect(lines.some((line) => line.includes('Bello') && line.includes('the user said'))).toBe(true)
     for (const line of lines.filter((one) => one.includes('Rex')))
-      expect(line).toMatch(/from a stranger, not verified|you said, not verified/)
+      expect(line).toMatch(/; from a stranger \(web mallory\), not verified; /)
     const planted = (await remindedOf(turn_id)).filter(({ preview }) => preview.includes('Rex'))
     expect(planted.filter(({ trusted }) => trusted)).toEqual([])
   })
@@ -125,7 +125,7 @@ describe('with a model', () => {
     const [{ id } = { id: '' }] = entries
     await expect(keel.client.memory.getMemory({ params: { id } })).rejects.toMatchObject({ kind: 'not_found' })
     const { results } = await keel.client.memory.searchMemory({ query: { q: 'Bello' } })
-    expect(results).toEqual([])
+    expect(results.filter(({ content }) => content.includes('Bello'))).toEqual([])
     const question = 'Once more, what is my dog called?'
     const { turn_id } = await say(question)
     expect(asked(question)).not.toEqual([])
