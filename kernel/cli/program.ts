@@ -16,6 +16,7 @@ import { checkConfig, getSetting, setSetting, unsetSetting } from './config.ts'
 import { openSession } from './connection.ts'
 import { doctor } from './doctor.ts'
 import { showLogs } from './logs.ts'
+import { addMemoryCommands } from './memory-commands.ts'
 import {
   disablePlugin,
   enablePlugin,
@@ -210,6 +211,8 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
     .description('take a standing approval back')
     .argument('<grant>')
     .action((id: string, _, command: Command) => revokeGrant(session(command), id))
+
+  addMemoryCommands(program, session)
 
   const skill = program
     .command('skill')

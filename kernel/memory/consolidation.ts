@@ -1,22 +1,20 @@
 import type { Logger } from 'pino'
 import { z } from 'zod'
 import type { EventBus } from '#kernel/events/bus.ts'
-import type { ReadableDb, WritableDb } from '#kernel/store/database.ts'
+import type { ReadableDb } from '#kernel/store/database.ts'
 import { findIdentity, setIdentity } from '#kernel/store/identity.ts'
-import { applyMemoryChanges, insertMemory, type MemoryChange } from '#kernel/store/memories.ts'
+import { applyMemoryChanges } from '#kernel/store/memories.ts'
 import type { Store } from '#kernel/store/store.ts'
+import { RuntimeError } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
 import type { Client } from '#sdk/service.ts'
-import {
-  type ConsolidatedChanges,
-  type ConsolidationReport,
-  consolidationReport,
-  type memoryService,
-} from '#sdk/services/memory.ts'
+import { type ConsolidationReport, consolidationReport, type memoryService } from '#sdk/services/memory.ts'
 import type { Announce } from './announce.ts'
 import type { MemoryWork } from './memory-work.ts'
 
 const everyMs = 86_400_000
+/** No turn, and whose, each new entry says. */
+const nobody = { agent_id: '', scope_key: '', session_id: null, turn_id: null }
 
 const savedReport = consolidationReport.extend({ at: z.string() })
 export type SavedReport = z.infer<typeof savedReport>
@@ -45,25 +43,18 @@ export function consolidate(deps: ConsolidationDeps): Promise<ConsolidationRepor
   const { store, bus, log, work, service, announce } = deps
   return work.runBehind(async (signal) => {
     const at = timestamp()
-    const { changes, report } = await service().consolidate({ now: at }, { signal })
+    const { changes, report } = await service().consolidate({ now: at }, { signal, onChunk: () => {} })
     signal.throwIfAborted()
+    // It goes through everybody's memory: an entry that does not say whose it is could come before the wrong eyes.
+    if (changes.add.some(({ owner }) => owner === undefined))
+      throw new RuntimeError('invalid', 'a new entry does not say whose it is')
     const made = store.write.transaction(() => {
       setIdentity(store.write, 'memory_consolidated', JSON.stringify({ ...report, at } satisfies SavedReport))
-      return apply(store.write, changes)
+      return applyMemoryChanges(store.write, nobody, changes)
     })()
     announce(made)
     bus.publish('memory_consolidated', report)
     log.info({ ...report }, 'the memory was tidied up')
     return report
   })
-}
-
-function apply(db: WritableDb, { add, ...others }: ConsolidatedChanges): MemoryChange[] {
-  const nobody = { agent_id: '', scope_key: '', session_id: null, turn_id: null }
-  // What gives way goes first: a value may take its place only once it is free.
-  const changed = applyMemoryChanges(db, nobody, { ...others, add: [] })
-  const added = add.map(({ agent_id, scope_key, ...memory }) =>
-    insertMemory(db, { ...nobody, agent_id, scope_key }, memory),
-  )
-  return [...changed, ...added]
 }

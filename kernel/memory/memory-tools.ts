@@ -1,10 +1,9 @@
 import { z } from 'zod'
 import type { ReadableDb } from '#kernel/store/database.ts'
-import { findMemory, findOfTurn, type MemoryRow } from '#kernel/store/memories.ts'
+import { findMemory, type MemoryRow } from '#kernel/store/memories.ts'
 import { listToolCalls } from '#kernel/store/tool-calls.ts'
 import type { Tool, ToolCaller } from '#kernel/tools/tool.ts'
 import { cutOutput } from '#sdk/cut-output.ts'
-import { redactText } from '#sdk/redact.ts'
 import { memoryBounds, type ScoredMemory } from '#sdk/services/memory.ts'
 import { type MemorySource, memoryTiers } from '#sdk/services/memory-entry.ts'
 import { maxToolOutputBytes } from '#sdk/services/tools.ts'
@@ -51,26 +50,23 @@ function rememberTool(memory: MemoryForTools): Tool {
   return {
     ...common('remember', 'Keeps a fact in long-term memory.', rememberInput),
     risk: 'Caution',
+    // What is said twice is kept once.
     idempotent: true,
     timeoutMs: noteMs,
     async run(input, { caller }) {
       const { text, category = null, key = null } = rememberInput.parse(input)
       const agent_id = caller.agent_id ?? memory.agentId()
       const { turn_id, session_id } = caller
-      // Asked a second time, after the process died: it is kept already.
-      const before = turn_id === null ? undefined : findOfTurn(memory.read, turn_id, redactText(text).trim())
-      const kept =
-        before ??
-        (await memory.keep({
-          agent_id,
-          scope_key: scopeOf(memory.read, session_id),
-          session_id,
-          turn_id,
-          text,
-          category,
-          key,
-          ...originOf(memory.read, caller),
-        }))
+      const kept = await memory.keep({
+        agent_id,
+        scope_key: scopeOf(memory.read, session_id),
+        session_id,
+        turn_id,
+        text,
+        category,
+        key,
+        ...originOf(memory.read, caller),
+      })
       return { status: 'success', output: `Remembered as ${kept.id}.` }
     },
   }

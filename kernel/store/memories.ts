@@ -6,7 +6,7 @@ import { type MemoryChanges, memoryBounds, type NewMemory } from '#sdk/services/
 import type { MemoryTier } from '#sdk/services/memory-entry.ts'
 import { type ReadableDb, sql, type WritableDb } from './database.ts'
 
-export interface MemoryRow extends Omit<NewMemory, 'trusted'> {
+export interface MemoryRow extends Omit<NewMemory, 'trusted' | 'owner'> {
   seq: number
   search_terms: string
   trusted: 0 | 1
@@ -64,13 +64,6 @@ export function listSuperseded(db: ReadableDb, id: string): MemoryRow[] {
   ) as MemoryRow[]
 }
 
-/** What was made of a turn in these very words. */
-export function findOfTurn(db: ReadableDb, turnId: string, content: string): MemoryRow | undefined {
-  return sql(db, 'SELECT * FROM memories WHERE turn_id = ? AND content = ? LIMIT 1').get(turnId, content) as
-    | MemoryRow
-    | undefined
-}
-
 /** All of it or nothing; the caller's transaction is part of it. Secrets are taken out of every text. */
 export function applyMemoryChanges(db: WritableDb, origin: MemoryOrigin, changes: MemoryChanges): MemoryChange[] {
   return db.transaction(() => {
@@ -106,6 +99,7 @@ export function insertMemory(db: WritableDb, origin: MemoryOrigin, memory: NewMe
   ).get({
     ...memory,
     ...origin,
+    ...memory.owner,
     content,
     search_terms: termsOf(memory, content),
     trusted: memory.trusted ? 1 : 0,

@@ -37,6 +37,8 @@ export const newMemory = z.object({
   /** False for what came from a web page, a tool, a stranger or a peer. */
   trusted: z.boolean(),
   message_id: z.string().nullable(),
+  /** Whose it is, where what it was made of does not tell. */
+  owner: z.object({ agent_id: z.string(), scope_key: z.string() }).optional(),
 })
 export type NewMemory = z.infer<typeof newMemory>
 
@@ -113,7 +115,7 @@ export const memoryQuery = memoryOwner.extend({
 export type MemoryQuery = z.input<typeof memoryQuery>
 
 export const scoredMemory = newMemory
-  .omit({ mentions: true, successes: true, failures: true, message_id: true })
+  .omit({ mentions: true, successes: true, failures: true, message_id: true, owner: true })
   .extend({
     session_id: z.string().nullable(),
     turn_id: z.string().nullable(),
@@ -194,12 +196,6 @@ export const consolidationReport = z.object({
 })
 export type ConsolidationReport = z.infer<typeof consolidationReport>
 
-/** Changes of several owners' memory at once: each new entry says whose it is. */
-export const consolidatedChanges = memoryChanges.extend({
-  add: z.array(newMemory.extend({ agent_id: z.string(), scope_key: z.string() })),
-})
-export type ConsolidatedChanges = z.infer<typeof consolidatedChanges>
-
 export const memorySettings = z.object({
   /** The path of the database, to be opened for reading alone. */
   database: z.string(),
@@ -252,7 +248,7 @@ export const memoryService = service('memory', {
   consolidate: method({
     params: z.object({ now: z.string() }),
     chunk: z.object({ step: z.string(), done: z.number().int(), total: z.number().int() }),
-    result: z.object({ changes: consolidatedChanges, report: consolidationReport }),
+    result: z.object({ changes: memoryChanges, report: consolidationReport }),
     timeoutMs: 600_000,
     retry: 'never',
   }),
