@@ -110,13 +110,24 @@ describe('with a model', () => {
 
     await restartKeel('')
     const question = 'Do you know what my dog is called?'
-    const { turn_id } = await say(question)
+    // A model that falls for it, in words and by a tool.
+    upstream.script(({ body }) => {
+      const last = (body.messages as { role: string; content: string }[]).at(-1)
+      if (last?.content !== question) return { text: 'Your dog is called Rex, I think.' }
+      return { toolCalls: [{ name: 'remember', arguments: '{"text":"The name of the dog is Rex"}' }] }
+    })
+    const { turn_id, tools_used } = await say(question)
+    upstream.script({ text: 'Good to know.' })
+    expect(tools_used).toEqual(['remember'])
     const lines = memoryLines(question)
     expect(lines.some((line) => line.includes('Bello') && line.includes('the user said'))).toBe(true)
     for (const line of lines.filter((one) => one.includes('Rex')))
       expect(line).toMatch(/; from a stranger \(web mallory\), not verified; /)
-    const planted = (await remindedOf(turn_id)).filter(({ preview }) => preview.includes('Rex'))
-    expect(planted.filter(({ trusted }) => trusted)).toEqual([])
+    expect((await remindedOf(turn_id)).some(({ preview, trusted }) => preview.includes('Rex') && trusted)).toBe(false)
+    const { results } = await keel.client.memory.searchMemory({ query: { q: 'Rex' } })
+    const repeated = results.filter(({ content }) => content.includes('Rex'))
+    expect(new Set(repeated.map(({ source_of }) => source_of))).toEqual(new Set(['stranger', 'agent']))
+    expect(repeated.filter(({ trusted }) => trusted)).toEqual([])
   })
 
   test('what is forgotten does not come back', async () => {
