@@ -230,7 +230,7 @@ export async function showMemoryStatus({ client, out }: CliSession): Promise<voi
     out.table(
       ['TIER', 'REMEMBERED', 'SUPERSEDED', 'DROPPED'],
       memoryTiers.map((tier) => {
-        const { active = 0, superseded = 0, dropped = 0 } = entries[tier] ?? {}
+        const { active, superseded, dropped } = entries[tier]
         return [tier, String(active), String(superseded), String(dropped)]
       }),
     )

@@ -2,6 +2,8 @@ import type { z } from 'zod'
 import { RuntimeError } from '#sdk/errors.ts'
 
 const maxIssues = 10
+/** A message that clients know as it stands, such as `missing ?q= parameter`. */
+const namesItself = /^missing \?\w+= parameter$/
 
 /** Which part of the request a value came from; names the problem when the value itself is at fault. */
 export type RequestPart = 'path' | 'query' | 'body'
@@ -19,7 +21,8 @@ export function issuesError(error: z.ZodError, part: RequestPart = 'body'): Runt
     message,
   }))
   const first = issues[0] ?? { path: part, message: 'is not valid' }
-  return new RuntimeError('invalid', `${first.path}: ${first.message}`, { issues })
+  const text = namesItself.test(first.message) ? first.message : `${first.path}: ${first.message}`
+  return new RuntimeError('invalid', text, { issues })
 }
 
 /** Speaks where the schema has no words of its own. */

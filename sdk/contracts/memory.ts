@@ -124,6 +124,8 @@ const searchText = z
 
 const offset = clampedInteger(0, 0)
 
+const tierCounts = z.object({ active: count, superseded: count, dropped: count })
+
 /** Lines of one import, and their bytes. */
 const maxImportLines = 2_000
 const maxImportBytes = 8 * 1_048_576
@@ -187,7 +189,13 @@ export const memoryRoutes = {
   getMemoryStatus: get('/api/memory/status', {
     summary: 'How much is remembered, what waits to be, and how far the vectors are',
     response: z.object({
-      entries: z.record(memoryTier, z.object({ active: count, superseded: count, dropped: count })),
+      entries: z.object({
+        working: tierCounts,
+        episodic: tierCounts,
+        semantic: tierCounts,
+        procedural: tierCounts,
+        relationship: tierCounts,
+      }),
       /** Turns of which memory is still to be made. */
       waiting: count,
       last_consolidation: consolidationReport.extend({ at: time }).nullable(),

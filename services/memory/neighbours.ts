@@ -1,36 +1,57 @@
+import type { Place } from './places.ts'
 import { type Reading, sql } from './reading.ts'
-import type { TextHit } from './text-search.ts'
 
-/** What an entry gets of the score of the one right before or after it, and of the one beyond. */
-const shares = [0.4, 0.15]
+/** What an entry gets of the score of the one right beside it, of the one beyond, and of the next. */
+const shares = [0.4, 0.25, 0.1]
 /** Hits that lend of their score. */
-const maxLenders = 80
+const maxLenders = 50
+
+export interface Scored {
+  seq: number
+  score: number
+}
 
 /**
  * What entries get from those beside them in their conversation. An answer seldom repeats its question's words, and a remark
  * not its occasion's: together they are found, each by itself they are not.
  */
-export function borrowed(db: Reading, hits: readonly TextHit[]): Map<number, number> {
-  const got = new Map<number, number>()
-  for (const hit of hits.slice(0, maxLenders)) {
-    for (const { seq, distance } of beside(db, hit)) {
-      got.set(seq, (got.get(seq) ?? 0) + hit.score * (shares[distance - 1] ?? 0))
-    }
-  }
-  return got
-}
+export class Neighbours {
+  readonly #db: Reading
+  readonly #known = new Map<number, Scored[]>()
 
-function beside(db: Reading, { seq, session_id, tier }: TextHit): { seq: number; distance: number }[] {
-  if (session_id === null) return []
-  const reach = shares.length
-  const active = "session_id = ? AND tier = ? AND state = 'active'"
-  const before = sql(
-    db,
-    `SELECT seq FROM memories INDEXED BY memories_by_session WHERE ${active} AND seq < ? ORDER BY seq DESC LIMIT ${reach}`,
-  ).all(session_id, tier, seq) as { seq: number }[]
-  const after = sql(
-    db,
-    `SELECT seq FROM memories INDEXED BY memories_by_session WHERE ${active} AND seq > ? ORDER BY seq LIMIT ${reach}`,
-  ).all(session_id, tier, seq) as { seq: number }[]
-  return [before, after].flatMap((side) => side.map((entry, at) => ({ seq: entry.seq, distance: at + 1 })))
+  constructor(db: Reading) {
+    this.#db = db
+  }
+
+  /** By entry, what the best of these hits lend to it. */
+  lent(hits: readonly Scored[], places: ReadonlyMap<number, Place>): Map<number, number> {
+    const got = new Map<number, number>()
+    for (const { seq, score } of hits.slice(0, maxLenders)) {
+      const place = places.get(seq)
+      if (!place) continue
+      for (const beside of this.#beside(place)) got.set(beside.seq, (got.get(beside.seq) ?? 0) + score * beside.score)
+    }
+    return got
+  }
+
+  /** Those around it, each with its share. */
+  #beside(place: Place): Scored[] {
+    const known = this.#known.get(place.seq)
+    if (known) return known
+    const found = [this.#side(place, '<', 'DESC'), this.#side(place, '>', 'ASC')].flatMap((side) =>
+      side.map((seq, at) => ({ seq, score: shares[at] ?? 0 })),
+    )
+    this.#known.set(place.seq, found)
+    return found
+  }
+
+  #side({ seq, session_id, tier }: Place, than: '<' | '>', order: 'ASC' | 'DESC'): number[] {
+    if (session_id === null) return []
+    const rows = sql(
+      this.#db,
+      `SELECT seq FROM memories INDEXED BY memories_by_session
+       WHERE session_id = ? AND seq ${than} ? AND tier = ? AND state = 'active' ORDER BY seq ${order} LIMIT ${shares.length}`,
+    ).all(session_id, seq, tier) as { seq: number }[]
+    return rows.map((row) => row.seq)
+  }
 }

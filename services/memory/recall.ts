@@ -1,13 +1,13 @@
 import type { z } from 'zod'
 import type { MemorySettings, Recalled, recallRequest, SearchTrace } from '#sdk/services/memory.ts'
-import { memoryTiers } from '#sdk/services/memory-entry.ts'
+import { type MemoryScores, memoryTiers } from '#sdk/services/memory-entry.ts'
 import type { Filter } from './filter.ts'
-import type { Ranked } from './rank.ts'
 import { type Candidate, candidate, toRecalled } from './recall/candidate.ts'
 import { duplicates } from './recall/duplicates.ts'
 import { echoesOf } from './recall/echoes.ts'
 import { shareBudget } from './recall/share-budget.ts'
-import { namedIn, toolsOf, workingOf } from './recall/standing.ts'
+import { peopleIn, toolsOf, workingOf } from './recall/standing.ts'
+import { type EntryRow, readEntries } from './rows.ts'
 import { type SearchScene, searchRanked } from './search.ts'
 
 type Request = z.output<typeof recallRequest>
@@ -58,7 +58,7 @@ function standingOf(request: Request, { db, vectors, settings }: RecallScene): C
   const terms = { filter: filterOf(request), now: request.now, halfLifeDays: settings.half_life_days }
   return [
     ...workingOf(db, request.session_id, terms),
-    ...namedIn(db, request.text, vectors.words, terms),
+    ...peopleIn(db, request.text, vectors.words, terms),
     ...toolsOf(db, terms),
   ]
 }
@@ -70,14 +70,19 @@ async function searchFor(request: Request, scene: RecallScene): Promise<{ found:
     { agent_id, scope_key, text, now, limit: maxFound, tiers: [], category: null, session_id: null, mode: 'fused' },
     scene,
   )
-  const found = ranked.filter((one) => mayBeShown(one, request.session_id)).slice(0, maxFound)
-  return { found: found.map(({ row, scores }) => candidate(row, scores)), trace }
+  const best = ranked.slice(0, maxFound * 2)
+  const rows = readEntries(scene.db, best)
+  const found = best.flatMap(({ seq, scores }) => {
+    const row = rows.get(seq)
+    return row && mayBeShown(row, scores, request.session_id) ? [candidate(row, scores)] : []
+  })
+  return { found: found.slice(0, maxFound), trace }
 }
 
 const nothingAsked = { embedding_model: null, vector_note: null, left_out_words: [], took_ms: 0 }
 
 /** Another session's working memory is its own, and this one's is there already. */
-function mayBeShown({ row, scores }: Ranked, sessionId: string): boolean {
+function mayBeShown(row: EntryRow, scores: MemoryScores, sessionId: string): boolean {
   if (row.tier === 'working') return row.session_id === sessionId && row.category !== 'turn_summary'
   return scores.text !== null || scores.context !== null || (scores.vector ?? 0) >= leastLikeness
 }

@@ -2,10 +2,11 @@ import { performance } from 'node:perf_hooks'
 import type { z } from 'zod'
 import type { MemorySettings, memoryQuery, ScoredMemory, SearchTrace } from '#sdk/services/memory.ts'
 import type { Filter } from './filter.ts'
+import { namedIn } from './named-in.ts'
 import { parseQueryText } from './query-text.ts'
 import { type Ranked, rank } from './rank.ts'
 import type { Reading } from './reading.ts'
-import { toScored } from './rows.ts'
+import { readEntries, toScored } from './rows.ts'
 import { rangeOf, searchText } from './text-search.ts'
 import type { Vectors } from './vectors.ts'
 
@@ -28,7 +29,9 @@ export async function search(
   scene: SearchScene,
 ): Promise<{ matches: ScoredMemory[]; trace: SearchTrace }> {
   const { ranked, trace } = await searchRanked(query, scene)
-  return { matches: ranked.slice(0, query.limit).map(({ row, scores }) => toScored(row, scores)), trace }
+  const best = ranked.slice(0, query.limit)
+  const rows = readEntries(scene.db, best)
+  return { matches: best.flatMap(({ seq, scores }) => toScored(rows.get(seq), scores)), trace }
 }
 
 /** All that was found, in its order. */
@@ -50,8 +53,9 @@ export async function searchRanked(
     {
       mode: query.mode,
       text: words?.hits ?? [],
-      vectors: near.hits,
+      vectors: near.hits.map(({ seq, similarity }) => ({ seq, score: similarity })),
       vectorWeight: settings.hybrid_weight * vectors.weight,
+      isNamed: namedIn(query.text, vectors.words),
     },
     { filter, settings, now: query.now },
   )

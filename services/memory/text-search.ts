@@ -1,16 +1,7 @@
 import { conditions, type Filter, values } from './filter.ts'
+import type { Scored } from './neighbours.ts'
 import type { QueryText } from './query-text.ts'
 import { type Reading, sql } from './reading.ts'
-
-/** An entry that words have found. */
-export interface TextHit {
-  seq: number
-  name: string | null
-  tier: string
-  session_id: string | null
-  /** Greater is better; of no fixed size. */
-  score: number
-}
 
 /** Hits that are ranked further. */
 const maxHits = 200
@@ -28,7 +19,7 @@ export interface TextScope {
 }
 
 /** The entries that the words of a text find, the best first. */
-export function searchText(db: Reading, query: QueryText, scope: TextScope): TextHit[] {
+export function searchText(db: Reading, query: QueryText, scope: TextScope): Scored[] {
   if (query.any === null) return []
   if (query.newestOnly) return newest(db, query.all ?? query.any, scope)
   const some = ranked(db, query.any, scope)
@@ -41,25 +32,24 @@ export function searchText(db: Reading, query: QueryText, scope: TextScope): Tex
     .slice(0, maxHits)
 }
 
-function ranked(db: Reading, match: string, scope: TextScope): TextHit[] {
+function ranked(db: Reading, match: string, scope: TextScope): Scored[] {
   // Ordered by rank inside the index: a row of the table is read for a hit alone, until enough of them pass.
-  const rows = sql(
+  return sql(
     db,
-    `SELECT m.seq, m.name, m.tier, m.session_id, -f.rank AS score FROM memory_fts AS f
+    `SELECT m.seq, -f.rank AS score FROM memory_fts AS f
      CROSS JOIN memories AS m ON m.seq = f.rowid
      WHERE memory_fts MATCH @match AND f.rank MATCH 'bm25(${columns})' ${within(scope)} AND ${conditions(scope.filter)}
      ORDER BY f.rank LIMIT ${maxHits}`,
-  ).all(parameters(match, scope)) as TextHit[]
-  return rows
+  ).all(parameters(match, scope)) as Scored[]
 }
 
-function newest(db: Reading, match: string, scope: TextScope): TextHit[] {
+function newest(db: Reading, match: string, scope: TextScope): Scored[] {
   const rows = sql(
     db,
-    `SELECT m.seq, m.name, m.tier, m.session_id FROM memory_fts AS f CROSS JOIN memories AS m ON m.seq = f.rowid
+    `SELECT m.seq FROM memory_fts AS f CROSS JOIN memories AS m ON m.seq = f.rowid
      WHERE memory_fts MATCH @match ${within(scope)} AND ${conditions(scope.filter)}
      ORDER BY f.rowid DESC LIMIT ${maxHits}`,
-  ).all(parameters(match, scope)) as Omit<TextHit, 'score'>[]
+  ).all(parameters(match, scope)) as Omit<Scored, 'score'>[]
   return rows.map((row, at) => ({ ...row, score: unranked * (1 - at / maxHits) }))
 }
 

@@ -17,6 +17,8 @@ export interface BenchOptions {
   quick: boolean
   /** Of everything random, so that a run can be repeated. */
   seed: number
+  /** A file of the user's own to measure with, where a bench takes one. */
+  data?: string
   /** A line of progress, for a person who waits. */
   say(line: string): void
 }

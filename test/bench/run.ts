@@ -9,7 +9,7 @@ import { printFigures } from './print-figures.ts'
 import { grossFaults } from './verdict.ts'
 
 /*
- * `npm run bench`, or `npm run bench -- gateway health --quick --json FILE`. Ends with 1 when a figure is far beyond its
+ * `npm run bench`, or `npm run bench -- gateway health --quick --json FILE`, or `npm run bench memory -- --data FILE`. Ends with 1 when a figure is far beyond its
  * goal, in two runs of the same bench.
  */
 
@@ -19,6 +19,7 @@ const { values: flags, positionals } = parseArgs({
     quick: { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
     json: { type: 'string' },
+    data: { type: 'string' },
   },
 })
 const startedAt = new Date().toISOString()
@@ -34,6 +35,7 @@ if (unknown.length > 0) {
 const options = {
   quick: flags.quick,
   seed: Number(flags.seed),
+  ...(flags.data !== undefined && { data: flags.data }),
   say: (line: string) => void process.stderr.write(`  … ${line}\n`),
 }
 

@@ -108,23 +108,29 @@ test.each(withParams)('$route.method $route.path takes no hostile id', async ({ 
   }
 })
 
-test.each(withQuery)('$route.method $route.path refuses a wrong query value, naming it', async ({ route }) => {
-  const schema = z.toJSONSchema(route.options.query as z.ZodObject, { io: 'input', unrepresentable: 'any' })
-  const integers = Object.entries(schema.properties ?? {}).filter(
-    ([, property]) => typeof property === 'object' && property.type === 'integer',
-  )
-  for (const [name] of integers) {
-    const answer = await keel.fetch(`${pathOf(route)}?${name}=several`)
-    if (answer.status === 200) {
-      // A few numbers are lenient by contract: what is no number counts as absent.
-      expect(`${route.path} ${name}`).toMatch(/^\/api\/logs lines$/)
-      await answer.body?.cancel()
-      continue
+/** What a query must have, where a value that is wrong must not be hidden by one that is missing. */
+const requiredQuery: Record<string, string> = { 'memory.searchMemory': 'q=anything&' }
+
+test.each(withQuery)(
+  '$route.method $route.path refuses a wrong query value, naming it',
+  async ({ name: key, route }) => {
+    const schema = z.toJSONSchema(route.options.query as z.ZodObject, { io: 'input', unrepresentable: 'any' })
+    const integers = Object.entries(schema.properties ?? {}).filter(
+      ([, property]) => typeof property === 'object' && property.type === 'integer',
+    )
+    for (const [name] of integers) {
+      const answer = await keel.fetch(`${pathOf(route)}?${requiredQuery[key] ?? ''}${name}=several`)
+      if (answer.status === 200) {
+        // A few numbers are lenient by contract: what is no number counts as absent.
+        expect(`${route.path} ${name}`).toMatch(/^\/api\/logs lines$/)
+        await answer.body?.cancel()
+        continue
+      }
+      expect(answer.status, name).toBe(400)
+      expect(await errorOf(answer)).toContain(name)
     }
-    expect(answer.status, name).toBe(400)
-    expect(await errorOf(answer)).toContain(name)
-  }
-})
+  },
+)
 
 describe.each(withBody)('$route.method $route.path', (declared) => {
   const { route } = declared
@@ -195,6 +201,7 @@ describe.each(withBody)('$route.method $route.path', (declared) => {
 
 /** A good value of each required field, where the field that is wrong must not be hidden by one that is missing. */
 const examples: Record<string, Record<string, unknown>> = {
+  'memory.addMemory': { text: 'anything' },
   'skills.installCatalogSkills': { skills: ['anything'] },
   'sessions.appendMessage': { role: 'user', content: 'hello' },
   'agent.sendMessage': { content: 'hello' },

@@ -44,6 +44,7 @@ export const memoryMigration: Migration = {
         WHERE tier = 'semantic' AND state = 'active';
       CREATE INDEX memories_superseded ON memories (superseded_by) WHERE superseded_by IS NOT NULL;
       CREATE INDEX memories_by_session ON memories (session_id, seq) WHERE session_id IS NOT NULL;
+      CREATE INDEX memories_by_scope ON memories (agent_id, scope_key, seq);
       CREATE INDEX memories_by_turn ON memories (turn_id) WHERE turn_id IS NOT NULL;
 
       CREATE VIEW working_memory AS

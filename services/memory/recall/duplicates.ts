@@ -8,7 +8,9 @@ const sameFrom = 0.8
 export function duplicates(words: IndexWords): (candidate: Candidate) => boolean {
   const before: ReadonlySet<string>[] = []
   return ({ row }) => {
-    const tokens = new Set(words.of(row.content).flatMap((word) => word.tokens))
+    const tokens = new Set(
+      words.of([row.key, row.name, row.content].filter(Boolean).join(' ')).flatMap((word) => word.tokens),
+    )
     if (tokens.size > 0 && before.some((other) => likeness(tokens, other) >= sameFrom)) return true
     before.push(tokens)
     return false

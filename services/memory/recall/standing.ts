@@ -2,6 +2,7 @@ import type { MemoryTier } from '#sdk/services/memory-entry.ts'
 import { conditions, type Filter, values } from '../filter.ts'
 import { recencyOf } from '../fuse.ts'
 import type { IndexWords } from '../index-words.ts'
+import { namedIn } from '../named-in.ts'
 import { type Reading, sql } from '../reading.ts'
 import { type EntryRow, entryColumns } from '../rows.ts'
 import { type Candidate, candidate } from './candidate.ts'
@@ -29,12 +30,8 @@ export function workingOf(db: Reading, sessionId: string, terms: Terms): Candida
 }
 
 /** Who is named in the text. */
-export function namedIn(db: Reading, text: string, words: IndexWords, terms: Terms): Candidate[] {
-  const said = new Set(words.of(text.slice(0, 8_192)).flatMap(({ tokens }) => tokens))
-  const isSaid = (name: string | null) => {
-    const tokens = words.of(name ?? '').flatMap((word) => word.tokens)
-    return tokens.length > 0 && tokens.every((token) => said.has(token))
-  }
+export function peopleIn(db: Reading, text: string, words: IndexWords, terms: Terms): Candidate[] {
+  const isSaid = namedIn(text, words)
   return tierOf(db, 'relationship', terms.filter)
     .filter(({ name, key }) => isSaid(name) || isSaid(key))
     .map((row) => standing(row, 1, terms))

@@ -86,7 +86,10 @@ export class VectorThread {
   }
 
   #hear(message: ThreadMessage): void {
-    if (!('id' in message)) return this.#options.onNews(message)
+    if (!('id' in message)) {
+      this.#options.onNews(message)
+      return
+    }
     const pending = this.#pending.get(message.id)
     if (!pending) return
     this.#pending.delete(message.id)
