@@ -6,6 +6,7 @@ import { findContextPlan, findContextSnapshot } from '#kernel/store/turn-steps.t
 import { countTurns, listTurns, loadTurn } from '#kernel/store/turns.ts'
 import type { turnsRoutes } from '#sdk/contracts/turns.ts'
 import { RuntimeError } from '#sdk/errors.ts'
+import { memoryOfTurn } from './memory-of-turn.ts'
 import { toolCallFailed, toolCallView } from './tool-call-view.ts'
 
 /** What a turn shows that left no snapshot of its context. */
@@ -23,7 +24,9 @@ const noSnapshot = {
 /** The most turns in one answer, for a caller that asks for all. */
 const maxTurns = 5000
 
-export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, Pick<Context, 'store' | 'turns'>> = {
+type TurnsContext = Pick<Context, 'store'> & { turns: Pick<Context['turns'], 'find'> }
+
+export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, TurnsContext> = {
   listSessionTurns: ({ params, query }, { store }) => ({
     turns: listTurns(store.read, params.id, {
       limit: query.limit === 0 ? maxTurns : query.limit,
@@ -44,6 +47,7 @@ export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, Pick<Conte
     const turn = loadTurn(store.read, params.id)
     const stored = findContextSnapshot(store.read, turn.id)
     const snapshot = stored ?? noSnapshot
+    const plan = findContextPlan(store.read, turn.id)
     const calls = listToolCalls(store.read, turn.id)
     return {
       turn_id: turn.id,
@@ -70,9 +74,8 @@ export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, Pick<Conte
       tool_definition_tokens: snapshot.tool_definition_tokens,
       dropped_history: snapshot.dropped_history,
       compaction_stage: null,
-      memory_tiers: { working: 0, episodic: 0, semantic: 0, procedural: 0, relationship: 0 },
-      skills: findContextPlan(store.read, turn.id)?.skills ?? [],
-      retrieved_memories: [],
+      skills: plan?.skills ?? [],
+      ...memoryOfTurn(plan?.memory),
     }
   },
 

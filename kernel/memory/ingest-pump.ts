@@ -13,6 +13,7 @@ import { memoryBounds, type memoryService } from '#sdk/services/memory.ts'
 import type { Announce } from './announce.ts'
 import { exchangeOf } from './exchange.ts'
 import type { MemoryWork } from './memory-work.ts'
+import { withoutBorrowedTrust } from './repeated-words.ts'
 
 /** After so many failures a turn is given up. */
 const maxAttempts = 8
@@ -115,7 +116,9 @@ export class IngestPump {
     const { agent_id, scope_key, session_id, at } = exchange
     const origin = { agent_id, scope_key, session_id, turn_id: turnId, at }
     const made = store.write.transaction(() =>
-      takeIngest(store.write, turnId) ? applyMemoryChanges(store.write, origin, changes) : [],
+      takeIngest(store.write, turnId)
+        ? applyMemoryChanges(store.write, origin, withoutBorrowedTrust(store.read, turnId, changes))
+        : [],
     )()
     announce(made)
   }

@@ -9,6 +9,7 @@ import { type MemorySource, memoryTiers } from '#sdk/services/memory-entry.ts'
 import { maxToolOutputBytes } from '#sdk/services/tools.ts'
 import type { Memory } from './memory.ts'
 import { ownerInSession, scopeOf } from './recall-for-turn.ts'
+import { heardOthers } from './repeated-words.ts'
 
 const noteMs = 30_000
 const searchMs = 15_000
@@ -16,8 +17,8 @@ const forgetMs = 60_000
 const defaultResults = 8
 const maxResults = 20
 
-/** Looking into the memory brings nothing in from outside. */
-const ownTools: readonly string[] = ['remember', 'recall', 'get_memory_stats']
+/** These bring nothing in that others have said; `recall` may. */
+const ownTools: readonly string[] = ['remember', 'get_memory_stats']
 
 type MemoryForTools = Pick<Memory, 'keep' | 'search' | 'forgetEntry' | 'counts' | 'read' | 'agentId'>
 
@@ -76,9 +77,10 @@ function rememberTool(memory: MemoryForTools): Tool {
 function originOf(db: ReadableDb, { authority, turn_id }: ToolCaller): { source: MemorySource; trusted: boolean } {
   if (authority === 'External') return { source: 'stranger', trusted: false }
   if (authority === 'Peer') return { source: 'peer', trusted: false }
-  const usedTools =
-    turn_id !== null && listToolCalls(db, turn_id).some(({ tool_name }) => !ownTools.includes(tool_name))
-  return { source: 'agent', trusted: authority === 'Creator' && !usedTools }
+  const heard =
+    turn_id !== null &&
+    (heardOthers(db, turn_id) || listToolCalls(db, turn_id).some(({ tool_name }) => !ownTools.includes(tool_name)))
+  return { source: 'agent', trusted: authority === 'Creator' && !heard }
 }
 
 const recallInput = z.object({

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { get, post } from '../route.ts'
 import { toolStatus } from '../services/agent.ts'
+import { memoryScores, memorySource, memoryTier } from '../services/memory-entry.ts'
 import { selectionEvent } from './models.ts'
 import { clampedInteger, flag } from './query.ts'
 import { analysis, tip } from './tips.ts'
@@ -54,16 +55,28 @@ export const turnContext = z.object({
   tool_definition_tokens: count,
   dropped_history: count,
   compaction_stage: z.string().nullable(),
-  memory_tiers: z.object({
-    working: count,
-    episodic: count,
-    semantic: count,
-    procedural: count,
-    relationship: count,
-  }),
+  /** Of the memory's tokens; what its headings take is no tier's. */
+  memory_tiers: z.record(memoryTier, count),
   /** Put before the model, with their tokens in the system prompt. */
   skills: z.array(z.object({ id: z.string(), name: z.string(), hash: z.string(), reason: z.string(), tokens: count })),
-  retrieved_memories: z.array(z.object({ tier: z.string(), id: z.string(), score: fraction, preview: z.string() })),
+  /** What the model was reminded of, in the order in which it stood there, and why each was found. */
+  retrieved_memories: z.array(
+    z.object({
+      tier: memoryTier,
+      id: z.string(),
+      score: fraction,
+      preview: z.string(),
+      tokens: count,
+      scores: memoryScores,
+      /** False for what a web page, a tool, a peer or a stranger said. */
+      trusted: z.boolean(),
+      source: memorySource,
+    }),
+  ),
+  /** What was found and not shown: `budget`, `tier_budget`, `shown` in the history anyway, `duplicate` or `unsafe`. */
+  memory_left_out: z.array(z.object({ tier: memoryTier, id: z.string(), score: fraction, reason: z.string() })),
+  /** Why nothing could be recalled; null where it could. */
+  memory_unavailable: z.string().nullable(),
 })
 export type TurnContext = z.infer<typeof turnContext>
 

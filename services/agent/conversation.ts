@@ -1,7 +1,8 @@
 import { estimateTokens, type ModelMessage, textOf } from '#sdk/messages.ts'
 import type { ContextPlan, ToolOutcome, TurnJob } from '#sdk/services/agent.ts'
 import { untrusted, withoutMarks } from './boundaries.ts'
-import { answerTokens, plannedMessages } from './context.ts'
+import { plannedMessages } from './context.ts'
+import { answerTokens } from './context-budget.ts'
 import type { Round } from './journal.ts'
 import { isUnsafe } from './output-scan.ts'
 

@@ -11,6 +11,7 @@ import { readJournal, saidSoFar } from './journal.ts'
 import { roundsOfTools } from './limits.ts'
 import { type Action, blockedEnd, nextAction } from './next-action.ts'
 import { isUnsafe } from './output-scan.ts'
+import { recollect } from './recollect.ts'
 import { Speech } from './speech.ts'
 
 type Kernel = Client<typeof kernelForAgent>
@@ -49,7 +50,9 @@ async function reachEnd(workings: Workings): Promise<TurnEnd> {
     const action = nextAction(journal, job, Date.now())
     if (action.do === 'finish') return action.end
     if (action.do === 'plan_context') {
-      const plan = planContext(job, Date.now())
+      const now = Date.now()
+      const recollection = await recollect(job, now, { kernel, signal, timeoutMs: timeLeft(job) })
+      const plan = planContext(job, recollection, now)
       await kernel.saveContext({ ...place(job, action.seq), plan }, { signal })
       record(journal, { kind: 'context', seq: action.seq, plan })
     } else if (action.do === 'call_tools') {

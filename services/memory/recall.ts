@@ -4,6 +4,7 @@ import { type MemoryScores, memoryTiers } from '#sdk/services/memory-entry.ts'
 import type { Filter } from './filter.ts'
 import { type Candidate, candidate, toRecalled } from './recall/candidate.ts'
 import { duplicates } from './recall/duplicates.ts'
+import { echoesOf } from './recall/echoes.ts'
 import { shareBudget } from './recall/share-budget.ts'
 import { peopleIn, toolsOf, workingOf } from './recall/standing.ts'
 import { type EntryRow, readEntries } from './rows.ts'
@@ -27,10 +28,11 @@ export async function recall(request: Request, scene: RecallScene): Promise<Reca
   const candidates = inOrder([...standingOf(request, scene), ...found])
   const left: { candidate: Candidate; reason: Reason }[] = []
   const shown = new Set(request.shown_message_ids)
+  const isEcho = echoesOf(request.text, candidates)
   const saidBefore = duplicates(scene.vectors.words)
   const fresh = candidates.filter((one) => {
     const isShown = one.row.message_id !== null && shown.has(one.row.message_id)
-    const reason = isShown ? 'shown' : saidBefore(one) ? 'duplicate' : undefined
+    const reason = isShown ? 'shown' : isEcho(one) || saidBefore(one) ? 'duplicate' : undefined
     if (reason) left.push({ candidate: one, reason })
     return reason === undefined
   })

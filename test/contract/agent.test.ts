@@ -11,7 +11,14 @@ import { agentService, type TurnChunk, type TurnStep } from '#sdk/services/agent
 import type { InferenceResult } from '#sdk/services/inference.ts'
 import { kernelForAgent } from '#sdk/services/kernel.ts'
 import { runTurn } from '../../services/agent/run-turn.ts'
-import { inferenceResult, success, toolCall, turnJob } from '../support/turn-fixtures.ts'
+import {
+  inferenceResult,
+  nothingRecalled,
+  recalledMemory,
+  success,
+  toolCall,
+  turnJob,
+} from '../support/turn-fixtures.ts'
 
 type KernelSide = ServiceHandlers<typeof kernelForAgent>
 interface AgentUnderTest {
@@ -30,6 +37,7 @@ function scriptedKernel(answers: (Partial<InferenceResult> | RuntimeError)[]) {
   const asked: { method: string; seq: number }[] = []
   const journal: TurnStep[] = []
   const handlers: KernelSide = {
+    recall: () => ({ ...nothingRecalled, entries: [recalledMemory()] }),
     saveContext: ({ seq, plan }) => {
       asked.push({ method: 'saveContext', seq })
       journal.push({ kind: 'context', seq, plan })

@@ -1,5 +1,6 @@
 import type { ContextPlan, ToolOutcome, TurnJob, TurnStep } from '#sdk/services/agent.ts'
 import type { InferenceResult } from '#sdk/services/inference.ts'
+import type { Recalled, RecalledMemory } from '#sdk/services/memory.ts'
 
 /** A turn as the kernel hands it over, with what a test says differently. */
 export function turnJob(given: Partial<TurnJob> = {}): TurnJob {
@@ -65,6 +66,35 @@ export const somePlan: ContextPlan = {
   history_message_ids: [],
   dropped_history: 0,
   skills: [],
+  memory: { text: '', entries: [], left_out: [], unavailable: null },
+}
+
+/** What the memory says that has nothing to say. */
+export const nothingRecalled: Recalled = {
+  entries: [],
+  left_out: [],
+  trace: { embedding_model: null, vector_note: null, left_out_words: [], took_ms: 0 },
+}
+
+export function recalledMemory(given: Partial<RecalledMemory> = {}): RecalledMemory {
+  return {
+    id: 'memory',
+    tier: 'semantic',
+    category: 'preference',
+    key: 'drink',
+    name: null,
+    content: 'The user drinks oolong tea',
+    source: 'user',
+    trusted: true,
+    created_at: '2031-04-01T10:00:00.000Z',
+    confidence: 1,
+    mentions: 1,
+    successes: 0,
+    failures: 0,
+    tokens: 10,
+    scores: { text: 0.5, vector: 0.5, context: null, recency: 1, importance: 0.5, total: 0.5 },
+    ...given,
+  }
 }
 
 export const success: ToolOutcome = { status: 'success', output: 'buy milk', duration_ms: 1 }

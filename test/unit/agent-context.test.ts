@@ -2,10 +2,10 @@ import { expect, test } from 'vitest'
 import type { TurnJob } from '#sdk/services/agent.ts'
 import { complexityOf, levelOf } from '../../services/agent/complexity.ts'
 import { planContext as planAt, plannedMessages } from '../../services/agent/context.ts'
-import { turnJob } from '../support/turn-fixtures.ts'
+import { nothingRecalled, turnJob } from '../support/turn-fixtures.ts'
 
 const now = Date.parse('2031-05-06T23:59:59.999Z')
-const planContext = (job: TurnJob) => planAt(job, now)
+const planContext = (job: TurnJob) => planAt(job, nothingRecalled, now)
 
 function talk(messages: number, length: number): TurnJob['history'] {
   return Array.from({ length: messages }, (_, i) => ({

@@ -1,12 +1,15 @@
+import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import { RuntimeError } from '#sdk/errors.ts'
-import { contextPlan, type TurnChunk, type TurnJob, type TurnStep } from '#sdk/services/agent.ts'
+import { type ContextPlan, contextPlan, type TurnChunk, type TurnJob, type TurnStep } from '#sdk/services/agent.ts'
 import type { InferenceRequest } from '#sdk/services/inference.ts'
 import { runTurn } from '../../services/agent/run-turn.ts'
 import {
   contextStep,
   inferenceResult,
   inferenceStep,
+  nothingRecalled,
+  recalledMemory,
   success,
   toolCall,
   toolStep,
@@ -17,6 +20,7 @@ type Kernel = Parameters<typeof runTurn>[2]
 
 function kernelWith(given: Partial<Kernel>): Kernel {
   return {
+    recall: async () => nothingRecalled,
     saveContext: async () => null,
     infer: async () => inferenceResult({ text: 'Done.' }),
     callTool: async () => success,
@@ -86,7 +90,7 @@ test('a turn whose journal is whole asks for nothing and says everything', async
     inferenceStep(3, { text: 'Milk.' }),
   ]
   const { end, chunks } = await run(
-    kernelWith({ saveContext: nothing, infer: nothing, callTool: nothing }),
+    kernelWith({ recall: nothing, saveContext: nothing, infer: nothing, callTool: nothing }),
     turnJob({ steps }),
   )
   expect(end.content).toBe('Let me look.\n\nMilk.')
@@ -103,6 +107,103 @@ test('deltas carry the model that answers, also when it is not the one that was 
   })
   const { chunks } = await run(kernel)
   expect(chunks).toEqual([{ type: 'delta', delta: 'Milk.', model: 'mock/second' }])
+})
+
+test('memory is asked once a turn, before its context is planned, and what it says stands before the question', async () => {
+  const asked: Parameters<Kernel['recall']>[0][] = []
+  const plans: ContextPlan[] = []
+  const requests: Partial<InferenceRequest>[] = []
+  const answers = [inferenceResult({ tool_calls: [toolCall('read_file')] }), inferenceResult({ text: 'Done.' })]
+  const kernel = kernelWith({
+    recall: async (request) => {
+      expect(plans).toEqual([])
+      asked.push(request)
+      return { ...nothingRecalled, entries: [recalledMemory()] }
+    },
+    saveContext: async ({ plan }) => {
+      plans.push(contextPlan.parse(plan))
+      return null
+    },
+    infer: async ({ request }) => {
+      requests.push(request)
+      return answers.shift() ?? inferenceResult()
+    },
+  })
+  const history: TurnJob['history'] = [{ id: 'm0', message: { role: 'user', content: 'Hello' } }]
+  await run(kernel, turnJob({ attempt: 3, history }))
+  expect(asked).toEqual([{ turn_id: 'turn', attempt: 3, budget_tokens: 1_000, shown_message_ids: ['m0', 'question'] }])
+  expect(plans.map(({ memory }) => memory.entries.map(({ id }) => id))).toEqual([['memory']])
+  expect(requests).toHaveLength(2)
+  for (const { messages } of requests) {
+    expect(messages?.slice(0, 4).map(({ role }) => role)).toEqual(['system', 'user', 'user', 'user'])
+    expect(messages?.[2]?.content).toBe(plans[0]?.memory.text)
+    expect(messages?.[3]?.content).toBe('What is in the file?')
+  }
+})
+
+test.each([
+  [new RuntimeError('unavailable', 'The memory service is down'), 'The memory service is down'],
+  [new RuntimeError('outcome_unknown', 'The memory service ended'), 'The memory service ended'],
+  [new RuntimeError('timeout', 'kernel.recall did not answer within 3000 ms'), 'memory did not answer in time'],
+  [new Error('a defect with details'), 'internal server error'],
+])('a turn goes on without its memory when that fails, and its plan says why: %s', async (failure, reason) => {
+  const plans: ContextPlan[] = []
+  const { end } = await run(
+    kernelWith({
+      recall: async () => {
+        throw failure
+      },
+      saveContext: async ({ plan }) => {
+        plans.push(contextPlan.parse(plan))
+        return null
+      },
+    }),
+  )
+  expect(end).toMatchObject({ status: 'ok', content: 'Done.' })
+  expect(plans).toMatchObject([{ memory_tokens: 0, memory: { text: '', entries: [], unavailable: reason } }])
+})
+
+test('a turn that another process has taken over stops at its memory', async () => {
+  const kernel = kernelWith({
+    recall: async () => {
+      throw new RuntimeError('conflict', 'attempt 2 has the turn')
+    },
+    saveContext: async () => {
+      throw new Error('nothing may be planned')
+    },
+  })
+  await expect(run(kernel)).rejects.toMatchObject({ kind: 'conflict' })
+})
+
+test('a turn that is cancelled while memory is asked ends there', async () => {
+  const abort = new AbortController()
+  const kernel = kernelWith({
+    recall: async (_request, options) => {
+      const stopped = once(options?.signal ?? abort.signal, 'abort')
+      abort.abort(new RuntimeError('cancelled'))
+      await stopped
+      throw new RuntimeError('unavailable', 'too late to matter')
+    },
+    saveContext: async () => {
+      throw new Error('nothing may be planned')
+    },
+  })
+  await expect(run(kernel, turnJob(), abort.signal)).rejects.toMatchObject({ kind: 'cancelled' })
+})
+
+test('a context without room for memory does not ask for any', async () => {
+  const plans: ContextPlan[] = []
+  const kernel = kernelWith({
+    recall: async () => {
+      throw new Error('there is nowhere to put it')
+    },
+    saveContext: async ({ plan }) => {
+      plans.push(contextPlan.parse(plan))
+      return null
+    },
+  })
+  await run(kernel, turnJob({ context_max_tokens: 100 }))
+  expect(plans[0]?.memory.unavailable).toBe('the context has no room for memory')
 })
 
 /** Turns of several rounds, each with up to five tools at once, and now and then an empty answer or a written call. */
@@ -127,7 +228,12 @@ function script(seed: number) {
 async function play(seed: number, steps: TurnStep[]) {
   const answers = script(seed).slice(steps.filter((step) => step.kind === 'inference' && step.result).length)
   const journal: TurnStep[] = []
+  let recalled = 0
   const kernel = kernelWith({
+    recall: async () => {
+      recalled += 1
+      return { ...nothingRecalled, entries: [recalledMemory()] }
+    },
     saveContext: async ({ seq, plan }) => {
       journal.push({ kind: 'context', seq, plan: contextPlan.parse(plan) })
       return null
@@ -146,7 +252,7 @@ async function play(seed: number, steps: TurnStep[]) {
     },
   })
   const { end, chunks } = await run(kernel, turnJob({ steps, limits: { ...turnJob().limits, max_steps: 20 } }))
-  return { end, heard: heardOf(chunks), journal }
+  return { end, heard: heardOf(chunks), journal, recalled }
 }
 
 function heardOf(chunks: TurnChunk[]): string {
@@ -167,6 +273,7 @@ test.each(Array.from({ length: 12 }, (_, i) => i + 1))(
   'turn %i goes on from every point of its journal with exactly what is left, and says the same',
   async (seed) => {
     const whole = await play(seed, [])
+    expect(whole.recalled).toBe(1)
     expect(whole.end.content).toContain(`Done ${seed}.`)
     expect(whole.heard).toBe(whole.end.content)
     expect(new Set(whole.journal.map(({ seq }) => seq)).size).toBe(whole.journal.length)
@@ -177,6 +284,7 @@ test.each(Array.from({ length: 12 }, (_, i) => i + 1))(
       for (const steps of [done, [...done, ...left.slice(0, 1).flatMap(begun)]]) {
         const rest = await play(seed, steps)
         expect(rest.end).toEqual(whole.end)
+        expect(rest.recalled).toBe(steps.some(({ kind }) => kind === 'context') ? 0 : 1)
         expect(rest.heard).toBe(whole.end.content)
         expect(bySeq(rest.journal)).toEqual(bySeq(left))
       }

@@ -26,6 +26,13 @@ export const offlineCommands: OfflineCommand[] = [
     read: one('query', 'q', 'question', 'text'),
   },
   {
+    name: 'forget',
+    tool: 'forget_memory',
+    usage: '/forget ID',
+    does: 'forgets a memory for good; /recall tells the ids',
+    read: one('id'),
+  },
+  {
     name: 'remind',
     tool: 'schedule_reminder',
     usage: '/remind WHEN TEXT',

@@ -1,5 +1,6 @@
 import { type ModelMessage, type ToolDefinition, textOf } from '#sdk/messages.ts'
 import { offlineCommands } from './offline-commands.ts'
+import { rememberedFor } from './offline-memory.ts'
 import type { ProviderCall, UpstreamDelta } from './provider-call.ts'
 
 const maxShownOutputChars = 4_000
@@ -15,7 +16,8 @@ export async function* offlineProvider({ request, signal }: ProviderCall): Async
   const text = user ? textOf(user.content).trim() : ''
   const command = /^\/([a-z_]+)(?:\s+([\s\S]*))?$/i.exec(text)
   if (!command?.[1]) {
-    yield* spoken(isHelp(text) ? help(request.tools) : introduction, signal)
+    const remembered = user ? rememberedFor(user, request.messages) : []
+    yield* spoken(isHelp(text) ? help(request.tools) : introduction(remembered), signal)
     return
   }
   const name = command[1].toLowerCase()
@@ -58,9 +60,15 @@ const addingProvider = `To add one, either
 - add a [providers.NAME] section with a url and a format to keel.toml.
 Then set \`primary = "NAME/MODEL"\` under [models].`
 
-const introduction = `I am keel/offline, the built-in stand-in, and no language model: I can not hold a conversation. No model provider is in use yet.
+function introduction(remembered: readonly string[]): string {
+  const memories =
+    remembered.length === 0
+      ? ''
+      : `This is what I remember that has words in common with what you wrote:\n${remembered.join('\n')}\n\n`
+  return `${memories}I am keel/offline, the built-in stand-in, and no language model: I can not hold a conversation. No model provider is in use yet.
 ${addingProvider}
 Meanwhile I run commands; /help lists them.`
+}
 
 function isHelp(text: string): boolean {
   return /^(help|\?|hilfe|what can you do)\b/i.test(text)
