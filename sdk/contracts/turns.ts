@@ -56,7 +56,7 @@ export const turnContext = z.object({
   dropped_history: count,
   compaction_stage: z.string().nullable(),
   /** Of the memory's tokens; what its headings take is no tier's. */
-  memory_tiers: z.record(memoryTier, count),
+  memory_tiers: z.object({ working: count, episodic: count, semantic: count, procedural: count, relationship: count }),
   /** Put before the model, with their tokens in the system prompt. */
   skills: z.array(z.object({ id: z.string(), name: z.string(), hash: z.string(), reason: z.string(), tokens: count })),
   /** What the model was reminded of, in the order in which it stood there, and why each was found. */

@@ -26,6 +26,8 @@ export const someRequest: TurnRequest = {
   agent_id: 'keel',
   channel: 'web',
   authority: 'Creator',
+  authority_sources: ['api'],
+  authority_ceiling: null,
   sender_id: null,
   threat_score: 0,
   model_text: 'hello',

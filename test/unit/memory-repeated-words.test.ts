@@ -3,7 +3,7 @@ import { withoutBorrowedTrust } from '#kernel/memory/repeated-words.ts'
 import { saveStep } from '#kernel/store/turn-steps.ts'
 import type { MemoryChanges, NewMemory } from '#sdk/services/memory.ts'
 import { planContext } from '../../services/agent/context.ts'
-import { endedTurn, newSession } from '../support/memory-scene.ts'
+import { endedTurn, newSession } from '../support/ingest-scene.ts'
 import { temporaryStore } from '../support/temp-store.ts'
 import { nothingRecalled, recalledMemory, turnJob } from '../support/turn-fixtures.ts'
 

@@ -82,7 +82,7 @@ async function use(name: string, input: Record<string, unknown>, by: Partial<Too
   const parsed = tool.parse(input)
   if (typeof parsed === 'string') return { status: 'wrong input', output: parsed }
   const signal = new AbortController().signal
-  return tool.run(parsed, { call_id: 'c', caller: { ...caller, ...by }, signal })
+  return tool.run(parsed, { call_id: 'c', caller: { ...caller, ...by }, version: tool.version, signal })
 }
 
 async function remembered(by: Partial<ToolCaller> = {}) {
