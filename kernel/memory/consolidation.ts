@@ -1,3 +1,4 @@
+import { setImmediate as nextRound } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { z } from 'zod'
 import type { EventBus } from '#kernel/events/bus.ts'
@@ -38,21 +39,25 @@ export function isConsolidationDue(db: ReadableDb, now = Date.now()): boolean {
   return last === null || now - Date.parse(last.at) >= everyMs
 }
 
-/** Nothing is kept before the service has said all of it: killed half-way, the memory is as it was. */
+/**
+ * Nothing is kept before the service has said all of it. It is kept batch by batch, with a moment for others in between: what
+ * a kernel that dies on the way has not kept, the next run finds again.
+ */
 export function consolidate(deps: ConsolidationDeps): Promise<ConsolidationReport> {
   const { store, bus, log, work, service, announce } = deps
   return work.runBehind(async (signal) => {
     const at = timestamp()
-    const { changes, report } = await service().consolidate({ now: at }, { signal, onChunk: () => {} })
+    const { batches, report } = await service().consolidate({ now: at }, { signal, onChunk: () => {} })
     signal.throwIfAborted()
     // It goes through everybody's memory: an entry that does not say whose it is could come before the wrong eyes.
-    if (changes.add.some(({ owner }) => owner === undefined))
+    if (batches.some(({ add }) => add.some(({ owner }) => owner === undefined)))
       throw new RuntimeError('invalid', 'a new entry does not say whose it is')
-    const made = store.write.transaction(() => {
-      setIdentity(store.write, 'memory_consolidated', JSON.stringify({ ...report, at } satisfies SavedReport))
-      return applyMemoryChanges(store.write, nobody, changes)
-    })()
-    announce(made)
+    for (const batch of batches) {
+      announce(applyMemoryChanges(store.write, nobody, batch))
+      await nextRound()
+      signal.throwIfAborted()
+    }
+    setIdentity(store.write, 'memory_consolidated', JSON.stringify({ ...report, at } satisfies SavedReport))
     bus.publish('memory_consolidated', report)
     log.info({ ...report }, 'the memory was tidied up')
     return report

@@ -248,7 +248,8 @@ export const memoryService = service('memory', {
   consolidate: method({
     params: z.object({ now: z.string() }),
     chunk: z.object({ step: z.string(), done: z.number().int(), total: z.number().int() }),
-    result: z.object({ changes: memoryChanges, report: consolidationReport }),
+    /** Each batch by itself leaves the memory sound. */
+    result: z.object({ batches: z.array(memoryChanges), report: consolidationReport }),
     timeoutMs: 600_000,
     retry: 'never',
   }),

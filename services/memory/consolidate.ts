@@ -36,10 +36,10 @@ const steps = [
 export async function consolidate(
   now: string,
   { db, settings, signal, emit, bounds = memoryBounds.entries }: ConsolidateDeps,
-): Promise<{ changes: MemoryChanges; report: ConsolidationReport }> {
+): Promise<{ batches: MemoryChanges[]; report: ConsolidationReport }> {
   const startedAt = performance.now()
   const consolidation = new Consolidation({ db, now, settings, bounds, signal, emit })
   for (const [name, take] of steps) await take(consolidation.step(name))
   const took_ms = Math.round(performance.now() - startedAt)
-  return { changes: consolidation.changes, report: { ...consolidation.counts, took_ms } }
+  return { batches: consolidation.batches, report: { ...consolidation.counts, took_ms } }
 }

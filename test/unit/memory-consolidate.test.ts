@@ -11,21 +11,21 @@ const now = '2026-06-01T00:00:00.000Z'
 const daysAgo = (days: number) => new Date(Date.parse(now) - days * 86_400_000).toISOString()
 
 async function run(scene: MemoryScene, deps: Partial<ConsolidateDeps> = {}) {
-  const { changes, report } = await consolidate(now, {
+  const { batches, report } = await consolidate(now, {
     db: scene.db,
     settings: { half_life_days: 7, learning },
     signal: new AbortController().signal,
     emit: () => Promise.resolve(),
     ...deps,
   })
-  scene.apply(changes, { agent_id: 'nobody', scope_key: 'nowhere' })
-  return { changes, report }
+  for (const batch of batches) scene.apply(batch, { agent_id: 'nobody', scope_key: 'nowhere' })
+  return { batches, report }
 }
 
 /** A second run right after the first. */
 async function expectSettled(scene: MemoryScene, deps: Partial<ConsolidateDeps> = {}) {
-  const { changes, report } = await run(scene, deps)
-  expect(changes).toEqual({ add: [], update: [], supersede: [], drop: [], remove: [] })
+  const { batches, report } = await run(scene, deps)
+  expect(batches).toEqual([])
   expect(report).toMatchObject({ merged: 0, promoted: 0, pruned: 0, dropped: 0 })
 }
 
@@ -264,4 +264,27 @@ test('it tells how far it is, lets others have their turn, and stops when nobody
   const controller = new AbortController()
   const stopped = run(scene, { signal: controller.signal, emit: () => Promise.resolve(controller.abort()) })
   await expect(stopped).rejects.toThrow('aborted')
+})
+
+test('much is changed in small batches, of which any number may be kept: the next run finds the rest', async () => {
+  const scene = memoryScene()
+  for (let at = 0; at < 500; at++)
+    scene.add({ tier: 'episodic', content: `remark ${at}`, importance: 2 }, { at: daysAgo(200) })
+  for (let at = 0; at < 3; at++) scene.add({ tier: 'episodic', content: 'the boiler needs water', importance: 5 })
+  const { batches } = await consolidate(now, {
+    db: scene.db,
+    settings: { half_life_days: 7, learning },
+    signal: new AbortController().signal,
+    emit: () => Promise.resolve(),
+  })
+  const sizes = batches.map((batch) => Object.values(batch).reduce((sum, list) => sum + list.length, 0))
+  expect(sizes.length).toBeGreaterThan(2)
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(200)
+  // The kernel dies after the first.
+  const [first] = batches
+  if (first) scene.apply(first)
+  await run(scene)
+  expect(active(scene)).toEqual(['the boiler needs water'])
+  expect(scene.rows(`tier = 'episodic' AND state = 'active'`)).toMatchObject([{ mentions: 3 }])
+  await expectSettled(scene)
 })

@@ -1,12 +1,14 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import type { ConsolidationReport, MemoryChanges } from '#sdk/services/memory.ts'
+import type { ConsolidationReport, MemoryChanges, NewMemory } from '#sdk/services/memory.ts'
 import type { MemoryTier } from '#sdk/services/memory-entry.ts'
 import { noChanges } from '../changes.ts'
 import type { ConsolidateDeps } from '../consolidate.ts'
 import { type Reading, sql } from '../reading.ts'
 
-/** What one run may change, so that its answer fits in a frame and its transaction is short; the rest waits for the next. */
+/** What one run may change, so that its answer fits in a frame; the rest waits for the next. */
 export const maxChanges = 10_000
+/** What is kept in one transaction, which holds the kernel up meanwhile. */
+const batchChanges = 200
 /** Rows that are read at once. */
 const pageRows = 500
 /** How long a run goes on before others have their turn, and between two reports of how far it is, in milliseconds. */
@@ -41,10 +43,12 @@ type Given = Omit<ConsolidateDeps, 'bounds'> & { now: string; bounds: NonNullabl
 
 /** One run: what it has decided so far, which the steps after see as done. */
 export class Consolidation {
-  readonly changes: MemoryChanges = noChanges()
+  /** Each by itself leaves the memory sound, so that one may be kept and the next never come. */
+  readonly batches: MemoryChanges[] = []
   readonly counts: Omit<ConsolidationReport, 'took_ms'> = { examined: 0, merged: 0, promoted: 0, pruned: 0, dropped: 0 }
   readonly #gone = new Map<string, MemoryTier>()
   readonly #mentions = new Map<string, number>()
+  readonly #added = new Map<MemoryTier, number>()
   readonly #given: Given
 
   constructor(given: Given) {
@@ -82,8 +86,16 @@ export class Consolidation {
   }
 
   get isFull(): boolean {
-    const { add, update, supersede, drop, remove } = this.changes
-    return add.length + update.length + supersede.length + drop.length + remove.length >= maxChanges
+    return this.batches.reduce((sum, batch) => sum + sizeOf(batch), 0) >= maxChanges
+  }
+
+  /** The batch for so many changes that belong together. */
+  #batch(changes = 1): MemoryChanges {
+    const last = this.batches.at(-1)
+    if (last && sizeOf(last) + changes <= batchChanges) return last
+    const next = noChanges()
+    this.batches.push(next)
+    return next
   }
 
   isGone(id: string): boolean {
@@ -98,17 +110,32 @@ export class Consolidation {
     return this.#mentions.get(id) ?? mentions
   }
 
+  add(memory: NewMemory): void {
+    this.#batch().add.push(memory)
+    this.#added.set(memory.tier, this.addedTo(memory.tier) + 1)
+  }
+
+  addedTo(tier: MemoryTier): number {
+    return this.#added.get(tier) ?? 0
+  }
+
+  remove({ id }: Pick<MemoryRow, 'id'>): void {
+    this.#batch().remove.push(id)
+  }
+
   drop({ id, tier }: Pick<MemoryRow, 'id' | 'tier'>, reason: string): void {
     this.#gone.set(id, tier)
-    this.changes.drop.push({ id, reason })
+    this.#batch().drop.push({ id, reason })
   }
 
   /** The kept one stands for the others. */
-  merge(kept: MemoryRow, others: readonly MemoryRow[]): void {
+  merge(kept: MemoryRow, alike: readonly MemoryRow[]): void {
+    const others = alike.slice(0, batchChanges - 1)
     const all = [kept, ...others]
+    const batch = this.#batch(all.length)
     const mentions = all.reduce((sum, row) => sum + this.mentionsOf(row), 0)
     this.#mentions.set(kept.id, mentions)
-    this.changes.update.push({
+    batch.update.push({
       id: kept.id,
       mentions,
       importance: Math.max(...all.map(({ importance }) => importance)),
@@ -116,10 +143,14 @@ export class Consolidation {
     })
     for (const { id, tier } of others) {
       this.#gone.set(id, tier)
-      this.changes.supersede.push({ id, by: kept.id, reason: 'another entry says the same' })
+      batch.supersede.push({ id, by: kept.id, reason: 'another entry says the same' })
     }
     this.counts.merged += others.length
   }
+}
+
+function sizeOf({ add, update, supersede, drop, remove }: MemoryChanges): number {
+  return add.length + update.length + supersede.length + drop.length + remove.length
 }
 
 export interface Step extends Pick<Given, 'db' | 'now' | 'settings' | 'bounds'> {

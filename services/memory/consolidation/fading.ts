@@ -22,7 +22,7 @@ export async function letGo({ run, pages, now, settings }: Step): Promise<void> 
         run.drop(row, `not used for ${settings.learning.stale_procedural_days} days`)
         run.counts.dropped++
       } else if (isOldHistory(row, now)) {
-        run.changes.remove.push(row.id)
+        run.remove(row)
         run.counts.pruned++
       }
     }

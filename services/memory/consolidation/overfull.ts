@@ -13,7 +13,7 @@ export async function keepWithinBounds({ db, run, bounds, report }: Step): Promi
   // Working memory is bounded for each session, when something is added to it.
   const tiers = memoryTiers.filter((tier) => tier !== 'working')
   for (const [at, tier] of tiers.entries()) {
-    const added = run.changes.add.filter((memory) => memory.tier === tier).length
+    const added = run.addedTo(tier)
     const gone = run.goneOf(tier)
     let excess = (count.get(tier) as { count: number }).count + added - gone - bounds[tier]
     for (const trusted of [0, 1]) {

@@ -36,7 +36,7 @@ export async function promoteRepeated({ db, run, pages }: Step): Promise<void> {
       const place = `${agent_id}\n${scope_key}\n${fact.key}`
       if (made.has(place) || isKnown({ db, run }, row, fact.key)) continue
       made.add(place)
-      run.changes.add.push(fact)
+      run.add(fact)
       run.counts.promoted++
     }
   }

@@ -67,7 +67,7 @@ runService(memoryService, kernelForMemory, async (kernel) => {
         const report = { examined: 1, merged: 0, promoted: 1, pruned: 0, dropped: 0, took_ms: 0 }
         const owner = { agent_id: 'keel', scope_key: 'agent' }
         const add = [entry('tidied up', { tier: 'semantic', key: newId(), owner })]
-        return { changes: { ...nothing, add }, report }
+        return { batches: [{ ...nothing, add }], report }
       },
       status: () => ({ embedding }),
       changed({ saved, removed }) {
