@@ -117,15 +117,15 @@ test.each([
   })
 })
 
-test('after a tool that reads from outside, even the owner’s own agent is not taken at its word', async () => {
+test('after a tool that brings in what others said, even the owner’s own agent is not taken at its word', async () => {
   const row = { turn_id, plugin: null, skill_id: null, skill_name: null, skill_hash: null, channel: null }
   const call = (seq: number, tool_name: string) => {
     const id = openToolCall(store.write, { ...row, seq, tool_name, input: '{}' })
     closeToolCall(store.write, id, { status: 'success', output: '', duration_ms: 1 })
   }
-  call(1, 'recall')
+  call(1, 'get_memory_stats')
   expect((await remembered()).trusted).toBe(1)
-  call(2, 'http_get')
+  call(2, 'recall')
   expect((await remembered()).trusted).toBe(0)
 })
 
