@@ -14,6 +14,7 @@ import { pendingRoutes } from './areas/pending.ts'
 import { watchableTopics } from './areas/topics.ts'
 import { openConfig } from './config/live-config.ts'
 import type { Config } from './config/schema.ts'
+import { offlineProvider } from './config/sections/providers.ts'
 import type { Context } from './context.ts'
 import { kernelEndings } from './endings.ts'
 import { createEventBus } from './events/bus.ts'
@@ -66,7 +67,6 @@ const inheritWaitMs = 5_000
 /** How long a start waits for plugins that are slow to tell their tools, in milliseconds. */
 const pluginsMs = 3_000
 
-const offlineProvider = 'keel'
 const keyChangedCode = 1008
 
 export interface Kernel {

@@ -10,6 +10,12 @@ process.on('SIGINT', () => {
   interrupted.abort()
 })
 
+// Whoever reads has seen enough, as in `keel logs | head`.
+process.stdout.on('error', (err: NodeJS.ErrnoException) => {
+  if (err.code !== 'EPIPE') throw err
+  process.exit()
+})
+
 process.exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   stdin: process.stdin,

@@ -1,9 +1,10 @@
+import { offlineProvider } from '#kernel/config/sections/providers.ts'
 import type { ReadableDb } from '#kernel/store/database.ts'
 import { findMessage } from '#kernel/store/messages.ts'
 import { loadSession } from '#kernel/store/sessions.ts'
 import { listToolCalls, type ToolCallRow } from '#kernel/store/tool-calls.ts'
 import { findContextPlan } from '#kernel/store/turn-steps.ts'
-import { findTurn, turnRequest as storedRequest } from '#kernel/store/turns.ts'
+import { findTurn, turnRequest as storedRequest, type TurnRow } from '#kernel/store/turns.ts'
 import { turnRequest } from '#kernel/turns/turn-request.ts'
 import { cutOutput } from '#sdk/cut-output.ts'
 import type { Exchange } from '#sdk/services/memory.ts'
@@ -33,10 +34,15 @@ export function exchangeOf(db: ReadableDb, turnId: string): Exchange | undefined
     status: turn.status,
     // As the model may see it: what was taken out of the message must not come back through the memory.
     question: { message_id: question.id, text: request.model_text },
-    answer: { message_id: answer.id, text: cutOutput(answer.content, maxAnswerBytes) },
+    answer: { message_id: answer.id, text: isThought(turn) ? cutOutput(answer.content, maxAnswerBytes) : '' },
     tools: listToolCalls(db, turn.id).slice(0, maxTools).map(toolOf),
     skills: findContextPlan(db, turn.id)?.skills.map(({ name }) => name) ?? [],
   }
+}
+
+/** What the built-in stand-in says is the same each time, and what it does is in its tools. */
+function isThought({ model }: Pick<TurnRow, 'model'>): boolean {
+  return model === null || !model.startsWith(`${offlineProvider}/`)
 }
 
 function toolOf({ tool_name, status, input, output }: ToolCallRow): Exchange['tools'][number] {

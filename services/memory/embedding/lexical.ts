@@ -19,8 +19,8 @@ export function lexicalEmbedder(words: IndexWords, frequencies: TermFrequencies)
     batch: 32,
     // It knows nothing that the words do not say.
     weight: 0.6,
-    // Twice the deviation of texts that share nothing: 1 / √384.
-    chance: 0.1,
+    // Three times the deviation of texts that share nothing: 1 / √384.
+    chance: 0.15,
     embed: async (texts) => texts.map((text) => lexicalVector(featuresOf(text, words))),
     async embedQuery(text) {
       const rows = frequencies.rows()
