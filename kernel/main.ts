@@ -13,17 +13,18 @@ import { areas, unlimitedRoutes } from './areas/areas.ts'
 import { pendingRoutes } from './areas/pending.ts'
 import { watchableTopics } from './areas/topics.ts'
 import { openConfig } from './config/live-config.ts'
-import type { Config } from './config/schema.ts'
 import { offlineProvider } from './config/sections/providers.ts'
 import type { Context } from './context.ts'
 import { kernelEndings } from './endings.ts'
 import { createEventBus } from './events/bus.ts'
+import { followConfig } from './follow-config.ts'
 import { openHome, readSecretKey } from './home.ts'
 import { lockHome } from './home-lock.ts'
 import { startHousekeeping } from './housekeeping.ts'
 import { createApp } from './http/app.ts'
 import { createGate } from './http/gate.ts'
 import { OriginPolicy } from './http/origin.ts'
+import { rateLimitSettings } from './http/rate-limit-settings.ts'
 import { RateLimits } from './http/rate-limits.ts'
 import { createHttpServer, type ListenHandle } from './http/server.ts'
 import { Tickets } from './http/tickets.ts'
@@ -38,17 +39,19 @@ import { logServiceLine } from './logs/service-line.ts'
 import { Memory } from './memory/memory.ts'
 import { Plugins } from './plugins/registry.ts'
 import { openJudge } from './policy/judge.ts'
+import { judgeSettings } from './policy/settings.ts'
 import { currentApiKey } from './secrets/api-key.ts'
 import { openProviderKeys } from './secrets/provider-keys.ts'
+import { sealedRows } from './secrets/sealed-rows.ts'
 import { openSealedStore } from './secrets/sealed-store.ts'
 import { serviceSpecs } from './services.ts'
 import { openNicknameWriter } from './sessions/nickname-writer.ts'
 import { Catalogs } from './skills/catalog/catalog.ts'
 import { Skills } from './skills/registry.ts'
+import { scriptWorkspace, skillSettings } from './skills/settings.ts'
 import { skillToolsOf } from './skills/skill-tools.ts'
 import { skillsForTurn } from './skills/skills-for-turn.ts'
-import { deleteSealed, findSealed, listSealedNames, saveSealed } from './store/secrets.ts'
-import { openStore, type Store } from './store/store.ts'
+import { openStore } from './store/store.ts'
 import { faultText } from './store/store-fault.ts'
 import { closeCutOffCalls } from './store/tool-calls.ts'
 import { startSupervisor } from './supervisor/supervisor.ts'
@@ -66,8 +69,6 @@ const inheritWaitMs = 5_000
 
 /** How long a start waits for plugins that are slow to tell their tools, in milliseconds. */
 const pluginsMs = 3_000
-
-const keyChangedCode = 1008
 
 export interface Kernel {
   url: string
@@ -304,28 +305,19 @@ export async function startKernel({
     })
     const server = createHttpServer({ handle, upgrade: sockets.upgrade })
 
-    let apiKey = currentApiKey(home, config.current())
-    config.onChange(async (changed, deferred) => {
-      setLevel(config.current().agent.log_level)
-      await skills.follow().catch((err) => log.error({ err }, 'the skills folder can not be used'))
-      await plugins.follow().catch((err) => log.error({ err }, 'the plugins folder can not be used'))
-      // A process that is not there now asks for its settings when it starts.
-      await inference
-        .configure(settings())
-        .catch((err) => log.warn({ err }, 'the inference service takes its settings later'))
-      memory.configure()
-      if (supervisor.status().some(({ name, state }) => name === 'tools' && state === 'ready'))
-        await tools.configure(toolSettingsOf(config.current(), home.root))
-      const key = currentApiKey(home, config.current())
-      if (key !== apiKey) {
-        apiKey = key
-        tickets.clear()
-        sockets.closeAll(keyChangedCode, 'the key has changed')
-      }
-      if (changed.length > 0) {
-        const sections = [...new Set(changed.map((path) => path.split('.', 1)[0] ?? path))]
-        bus.publish('config_updated', { sections, changed, deferred })
-      }
+    followConfig(config, {
+      home,
+      bus,
+      log,
+      setLevel,
+      skills,
+      plugins,
+      memory,
+      configureInference: () => inference.configure(settings()),
+      tools,
+      supervisor,
+      tickets,
+      sockets,
     })
 
     closeCutOffCalls(store.write)
@@ -390,47 +382,5 @@ export async function startKernel({
   } catch (thrown) {
     for (const step of undo.reverse()) await step()
     throw thrown
-  }
-}
-
-function scriptWorkspace({ skills, agent }: Config): string {
-  return skills.workspace_dir ?? agent.workspace
-}
-
-function skillSettings({ skills }: Config) {
-  return { dir: skills.skills_dir, hotReload: skills.hot_reload, toolChains: skills.tool_chains_enabled }
-}
-
-function sealedRows({ read, write }: Store) {
-  return {
-    find: (name: string) => findSealed(read, name),
-    save: (name: string, sealed: Buffer) => saveSealed(write, name, sealed),
-    delete: (name: string) => deleteSealed(write, name),
-    names: () => listSealedNames(read),
-  }
-}
-
-function judgeSettings({ agent, treasury, security, approvals }: Config, home: string) {
-  const { filesystem } = security
-  return {
-    approvals,
-    policy: {
-      per_payment_cap: treasury.per_payment_cap,
-      workspace_only: filesystem.workspace_only,
-      workspace: agent.workspace,
-      allowed_paths: filesystem.tool_allowed_paths,
-      protected_patterns: [...filesystem.protected_paths, ...filesystem.extra_protected_paths],
-      home,
-    },
-  }
-}
-
-function rateLimitSettings({ server }: Config) {
-  return {
-    windowSeconds: server.rate_limit_window_secs,
-    global: server.rate_limit_requests,
-    perIp: server.per_ip_rate_limit_requests,
-    perActor: server.per_actor_rate_limit_requests,
-    operatorSkipsGlobal: true,
   }
 }

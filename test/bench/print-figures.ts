@@ -1,5 +1,5 @@
 import type { Figure } from './bench.ts'
-import { holds, limitText } from './verdict.ts'
+import { holds, limitText, shown } from './verdict.ts'
 
 /** One line a figure: what, how much, the goal, and whether it is met. */
 export function printFigures(figures: readonly Figure[]): void {
@@ -18,8 +18,4 @@ export function printFigures(figures: readonly Figure[]): void {
         .trimEnd()}\n`,
     )
   }
-}
-
-function shown(value: number): string {
-  return Number.isInteger(value) ? String(value) : value.toPrecision(3)
 }

@@ -8,7 +8,12 @@ export function holds(value: number, limit: Limit): boolean {
 }
 
 export function limitText(limit: Limit): string {
-  return 'atMost' in limit ? `≤ ${limit.atMost}` : `≥ ${limit.atLeast}`
+  return 'atMost' in limit ? `≤ ${shown(limit.atMost)}` : `≥ ${shown(limit.atLeast)}`
+}
+
+/** A number as a person reads it. */
+export function shown(value: number): string {
+  return Number.isInteger(value) ? String(value) : value.toPrecision(3)
 }
 
 /** The figures that are far beyond their goals, in words; on a noisy machine those that time does not change. */
