@@ -15,6 +15,8 @@ export class EmbeddingProgress {
   }
 
   report(status: EmbeddingStatus): void {
+    // A memory that is empty, as at each first start, has no progress to tell.
+    if (status.total === 0) return
     this.#latest = status
     if (!this.#timer) this.#tell()
   }
