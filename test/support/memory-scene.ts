@@ -8,6 +8,7 @@ import type { Exchange, MemoryChanges, MemorySettings, NewMemory } from '#sdk/se
 import { memoryChanges } from '#sdk/services/memory.ts'
 import { type IngestDeps, ingestExchange } from '../../services/memory/ingest.ts'
 import { openReading, type Reading } from '../../services/memory/reading.ts'
+import { newMemory } from './new-memory.ts'
 import { temporaryStore } from './temp-store.ts'
 
 export const learning: MemorySettings['learning'] = {
@@ -85,21 +86,7 @@ export function memoryScene(): MemoryScene {
       return changes
     },
     add(memory, more = {}) {
-      const made: NewMemory = {
-        id: newId(),
-        category: 'reasoning',
-        key: null,
-        name: null,
-        importance: 5,
-        confidence: 1,
-        mentions: 1,
-        successes: 0,
-        failures: 0,
-        source: 'user',
-        trusted: true,
-        message_id: null,
-        ...memory,
-      }
+      const made = newMemory({ category: 'reasoning', ...memory })
       apply({ add: [made], update: [], supersede: [], drop: [], remove: [] }, more)
       return made
     },

@@ -8,6 +8,7 @@ import { openReading, type Reading } from '../../services/memory/reading.ts'
 import { search } from '../../services/memory/search.ts'
 import { Vectors } from '../../services/memory/vectors.ts'
 import { eventually } from './daemon.ts'
+import { newMemory } from './new-memory.ts'
 import { temporaryStore } from './temp-store.ts'
 
 export const memoryNow = '2026-03-01T12:00:00.000Z'
@@ -30,12 +31,8 @@ export type Entry = Partial<NewMemory> & Partial<MemoryOrigin> & { content: stri
 /** Remembers something; what is not given is an unremarkable event of the owner's. */
 export function remember(store: Store, entry: Entry): number {
   const { agent_id = 'keel', scope_key = 'owner', session_id = 'session-1', turn_id = null, at, ...given } = entry
-  const memory: NewMemory = {
-    ...{ id: crypto.randomUUID(), tier: 'episodic', category: 'event', key: null, name: null, importance: 5 },
-    ...{ confidence: 1, mentions: 1, successes: 0, failures: 0, source: 'user', trusted: true, message_id: null },
-    ...given,
-  }
-  return insertMemory(store.write, { agent_id, scope_key, session_id, turn_id, at: at ?? memoryNow }, memory).seq
+  return insertMemory(store.write, { agent_id, scope_key, session_id, turn_id, at: at ?? memoryNow }, newMemory(given))
+    .seq
 }
 
 export interface KernelDouble {

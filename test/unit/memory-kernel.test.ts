@@ -9,9 +9,10 @@ import { openReadable, sql } from '#kernel/store/database.ts'
 import { listCacheEntries, saveCacheEntry } from '#kernel/store/inference-state.ts'
 import { insertMemory } from '#kernel/store/memories.ts'
 import { exportMemories } from '#kernel/store/memory-transfer.ts'
-import { newId, timestamp } from '#sdk/ids.ts'
+import { timestamp } from '#sdk/ids.ts'
 import { eventually } from '../support/daemon.ts'
 import { endedTurn, ingestScene, newSession } from '../support/ingest-scene.ts'
+import { newMemory } from '../support/new-memory.ts'
 import { inferenceResult } from '../support/turn-fixtures.ts'
 
 function scene(answer: () => Promise<null> = async () => null) {
@@ -27,22 +28,7 @@ function scene(answer: () => Promise<null> = async () => null) {
     insertMemory(
       base.store.write,
       { agent_id: 'keel', scope_key: 'agent', session_id, turn_id: null },
-      {
-        id: newId(),
-        tier: 'episodic',
-        category: 'event',
-        key: null,
-        name: null,
-        content,
-        importance: 5,
-        confidence: 1,
-        mentions: 1,
-        successes: 0,
-        failures: 0,
-        source: 'user',
-        trusted: true,
-        message_id: null,
-      },
+      newMemory({ content }),
     )
   return { ...base, inference, forgotten, keep }
 }

@@ -17,6 +17,7 @@ import { exportMemories, importMemory } from '#kernel/store/memory-transfer.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { newId } from '#sdk/ids.ts'
 import type { MemoryChanges, NewMemory } from '#sdk/services/memory.ts'
+import { newMemory } from '../support/new-memory.ts'
 import { temporaryStore } from '../support/temp-store.ts'
 
 const nothing: MemoryChanges = { add: [], update: [], supersede: [], drop: [], remove: [] }
@@ -24,23 +25,7 @@ const origin = { agent_id: 'keel', scope_key: 'agent', session_id: 's1', turn_id
 const window = { limit: 10, offset: 0 }
 
 function memory(more: Partial<NewMemory> = {}): NewMemory {
-  return {
-    id: newId(),
-    tier: 'semantic',
-    category: 'preference',
-    key: null,
-    name: null,
-    content: 'likes tea',
-    importance: 5,
-    confidence: 0.8,
-    mentions: 1,
-    successes: 0,
-    failures: 0,
-    source: 'user',
-    trusted: true,
-    message_id: null,
-    ...more,
-  }
+  return newMemory({ tier: 'semantic', category: 'preference', content: 'likes tea', confidence: 0.8, ...more })
 }
 
 function keep(store: Store, more: Partial<NewMemory>, from: Partial<typeof origin & { at: string }> = {}): string {

@@ -15,6 +15,7 @@ import { RuntimeError } from '#sdk/errors.ts'
 import { newId } from '#sdk/ids.ts'
 import type { MemoryQuery, NewMemory, recallRequest, ScoredMemory } from '#sdk/services/memory.ts'
 import { endedTurn, newSession, someRequest } from '../support/ingest-scene.ts'
+import { newMemory } from '../support/new-memory.ts'
 import { temporaryStore } from '../support/temp-store.ts'
 
 let store: Store
@@ -57,22 +58,7 @@ function noteOf({
   source,
   trusted,
 }: Pick<NoteToKeep, 'text' | 'category' | 'key' | 'source' | 'trusted'>) {
-  const add: NewMemory = {
-    id: newId(),
-    tier: 'semantic',
-    category: category ?? 'note',
-    key,
-    name: null,
-    content: text,
-    importance: 5,
-    confidence: 1,
-    mentions: 1,
-    successes: 0,
-    failures: 0,
-    source,
-    trusted,
-    message_id: null,
-  }
+  const add = newMemory({ tier: 'semantic', category: category ?? 'note', key, content: text, source, trusted })
   return { add: [add], update: [], supersede: [], drop: [], remove: [] }
 }
 

@@ -8,6 +8,7 @@ import { openStore, type Store } from '#kernel/store/store.ts'
 import type { EmbeddingStatus, NewMemory } from '#sdk/services/memory.ts'
 import { openReading, type Reading } from '../../../services/memory/reading.ts'
 import { Vectors } from '../../../services/memory/vectors.ts'
+import { newMemory } from '../../support/new-memory.ts'
 import type { Conversation } from './conversation.ts'
 
 /** A memory that is filled by the kernel's store and read by the memory service's own code. */
@@ -89,18 +90,5 @@ export function rememberConversation(store: Store, conversation: Conversation): 
 }
 
 export function event(id: string, name: string | null, content: string): NewMemory {
-  return {
-    ...{
-      id,
-      tier: 'episodic',
-      category: 'remark',
-      key: null,
-      name,
-      content,
-      importance: 5,
-      confidence: 1,
-      mentions: 1,
-    },
-    ...{ successes: 0, failures: 0, source: 'user', trusted: true, message_id: null },
-  }
+  return newMemory({ id, category: 'remark', name, content })
 }

@@ -4,6 +4,7 @@ import { newId } from '#sdk/ids.ts'
 import { runService } from '#sdk/rpc/run-service.ts'
 import { kernelForMemory } from '#sdk/services/kernel.ts'
 import { type MemoryChanges, memoryService, type NewMemory } from '#sdk/services/memory.ts'
+import { newMemory } from '../new-memory.ts'
 import { writeToWire } from './probe-handlers.ts'
 
 /*
@@ -17,23 +18,7 @@ const record = process.env.PLAIN_MEMORY_RECORD
 
 const nothing: MemoryChanges = { add: [], update: [], supersede: [], drop: [], remove: [] }
 
-const entry = (content: string, more: Partial<NewMemory> = {}): NewMemory => ({
-  id: newId(),
-  tier: 'episodic',
-  category: 'event',
-  key: null,
-  name: null,
-  content,
-  importance: 5,
-  confidence: 1,
-  mentions: 1,
-  successes: 0,
-  failures: 0,
-  source: 'user',
-  trusted: true,
-  message_id: null,
-  ...more,
-})
+const entry = (content: string, more: Partial<NewMemory> = {}): NewMemory => newMemory({ content, ...more })
 
 const trace = { embedding_model: null, vector_note: null, left_out_words: [], took_ms: 0 }
 const embedding = { model: 'none', dimensions: null, done: 0, total: 0, corrupt: 0, stalled: null }
