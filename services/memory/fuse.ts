@@ -1,5 +1,5 @@
 /** Of reciprocal rank fusion: the greater, the less the very first places count. */
-const rankConstant = 60
+const rankConstant = 20
 
 export interface Ranking {
   /** Best first. */
@@ -9,7 +9,7 @@ export interface Ranking {
 }
 
 /**
- * One ranking of several, by reciprocal rank: an entry gets weight / (60 + place) of each ranking that has it. Scaled so that
+ * One ranking of several, by reciprocal rank: an entry gets weight / (20 + place) of each ranking that has it. Scaled so that
  * what is first everywhere gets 1.
  */
 export function fuse(rankings: readonly Ranking[]): Map<number, number> {

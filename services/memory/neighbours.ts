@@ -2,7 +2,7 @@ import type { Place } from './places.ts'
 import { type Reading, sql } from './reading.ts'
 
 /** What an entry gets of the score of the one right beside it, and of the one beyond. */
-const shares = [0.4, 0.25]
+const shares = [0.6, 0.4]
 /** Hits that lend of their score. */
 const maxLenders = 24
 

@@ -30,7 +30,7 @@ export interface Terms {
 }
 
 /** What is said by the one who is named counts so much more than what is said to them. */
-const namedFactor = 1.25
+const namedFactor = 2
 /** Of the mean of a conversation's best, what each entry of it gets: where much is found, there is more. */
 const sessionShare = 0.2
 const bestOfSession = 3

@@ -9,7 +9,7 @@ test('an entry that two rankings have comes before one that only one has', () =>
   const order = [...fused].sort(([, left], [, right]) => right - left).map(([seq]) => seq)
   expect(order[0]).toBe(2)
   expect(fused.get(1)).toBeCloseTo(0.5)
-  expect(fused.get(3)).toBeCloseTo((0.5 * 61) / 63)
+  expect(fused.get(3)).toBeCloseTo((0.5 * 21) / 23)
 })
 
 test('what is first everywhere has 1, and nothing more', () => {

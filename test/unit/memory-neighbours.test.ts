@@ -12,7 +12,7 @@ test('what is found lends to those beside it, less to those further off, and to 
   const otherTier = remember(store, { content: 'six', tier: 'semantic', key: 'six' })
   const seqs = [first, second, hit, fourth, elsewhere, otherTier].map((seq) => seq ?? 0)
   const lent = new Neighbours(db).lent([{ seq: hit ?? 0, score: 1 }], readPlaces(db, seqs, filter))
-  expect(Object.fromEntries(lent)).toEqual({ [second ?? 0]: 0.4, [fourth ?? 0]: 0.4, [first ?? 0]: 0.25 })
+  expect(Object.fromEntries(lent)).toEqual({ [second ?? 0]: 0.6, [fourth ?? 0]: 0.6, [first ?? 0]: 0.4 })
 })
 
 test('a dropped entry is not in between, and an entry of no session has nobody beside it', () => {
@@ -23,7 +23,7 @@ test('a dropped entry is not in between, and an entry of no session has nobody b
   const alone = remember(store, { content: 'alone', session_id: null })
   store.write.prepare("UPDATE memories SET state = 'dropped' WHERE seq = ?").run(dropped)
   const places = readPlaces(db, [before, hit, alone], filter)
-  expect([...new Neighbours(db).lent([{ seq: hit, score: 2 }], places)]).toEqual([[before, 0.8]])
+  expect([...new Neighbours(db).lent([{ seq: hit, score: 2 }], places)]).toEqual([[before, 1.2]])
   expect(new Neighbours(db).lent([{ seq: alone, score: 1 }], places).size).toBe(0)
 })
 
