@@ -65,7 +65,8 @@ export class TermFrequencies {
 
   /** 1 for what is in one entry of many, towards 0 for what is in nearly all. */
   rarity(token: string, rows = this.rows()): number {
-    const idf = Math.log(1 + (rows - this.of(token) + 0.5) / (this.of(token) + 0.5))
+    const entries = this.of(token)
+    const idf = Math.log(1 + (rows - entries + 0.5) / (entries + 0.5))
     return Math.min(1, Math.max(0.02, idf / Math.log(1 + (rows + 0.5) / 1.5)))
   }
 }

@@ -13,6 +13,8 @@ const dimensions = 384
  * then. How rare a word is counts on the question's side alone, so what is stored stays right while the memory grows.
  */
 export function lexicalEmbedder(words: IndexWords, frequencies: TermFrequencies): Embedder {
+  const rarityOf = (token: string, rows: number) =>
+    Math.max(...token.split(' ').map((part) => frequencies.rarity(part, rows)))
   return {
     model: lexicalModel,
     dimensions,
@@ -25,8 +27,12 @@ export function lexicalEmbedder(words: IndexWords, frequencies: TermFrequencies)
     async embedQuery(text) {
       const rows = frequencies.rows()
       const features = featuresOf(text, words)
+      // The pieces of a word share its rarity, which is looked up once.
+      const rarities = new Map(
+        [...new Set(features.map(({ token }) => token))].map((token) => [token, rarityOf(token, rows)]),
+      )
       return lexicalVector(
-        features.map((feature) => ({ ...feature, weight: feature.weight * rarityOf(feature, frequencies, rows) })),
+        features.map((feature) => ({ ...feature, weight: feature.weight * (rarities.get(feature.token) ?? 1) })),
       )
     },
   }
@@ -42,8 +48,4 @@ export function lexicalVector(features: readonly Feature[]): Float32Array {
   const sum = new Float64Array(dimensions)
   for (const [name, { weight, times }] of together) project(sum, name, weight * Math.sqrt(times))
   return toUnit(sum) ?? toUnit([1, ...new Array<number>(dimensions - 1).fill(0)]) ?? new Float32Array(dimensions)
-}
-
-function rarityOf({ token }: Feature, frequencies: TermFrequencies, rows: number): number {
-  return Math.max(...token.split(' ').map((part) => frequencies.rarity(part, rows)))
 }
