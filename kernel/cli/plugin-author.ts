@@ -65,8 +65,6 @@ export async function developPlugin(session: CliSession, folder: string): Promis
       out.line(out.style('red', `✗ ${reasonOf(thrown)}`))
     }
   }
-  await bring()
-  out.line(out.style('dim', `Watching ${root}; stop with Ctrl-C. Its log: keel logs -f --target plugin:${name}`))
   let work: Promise<void> = Promise.resolve()
   const watch = watchEntries(root, {
     onChange: () => {
@@ -75,6 +73,11 @@ export async function developPlugin(session: CliSession, folder: string): Promis
     },
     onError: (thrown) => out.note(reasonOf(thrown)),
   })
+  // What is saved from here on is seen, also while it is brought in for the first time.
+  await watch.ready
+  work = work.then(bring)
+  await work
+  out.line(out.style('dim', `Watching ${root}; stop with Ctrl-C. Its log: keel logs -f --target plugin:${name}`))
   if (!io.signal.aborted) await once(io.signal, 'abort')
   await watch.close()
 }

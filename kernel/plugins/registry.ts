@@ -123,6 +123,8 @@ export class Plugins {
         this.#broken.clear()
         this.#tools = undefined
       })
+      // What is saved while the folder is read is seen.
+      await this.#watch.ready
     }
     await this.reload()
   }

@@ -90,20 +90,23 @@ export class Skills {
       await this.#watch?.close()
       this.#watch = undefined
     }
-    if (real !== this.#dir) {
+    const isOther = real !== this.#dir
+    if (isOther) {
       await cleanStaging(real)
       this.#dir = real
       this.#live.clear()
       this.#broken.clear()
-      await this.reload({ announce: false })
     }
-    if (hotReload && !this.#watch) {
+    const beginsToWatch = hotReload && !this.#watch
+    if (beginsToWatch) {
       this.#watch = watchEntries(real, {
         onChange: (entry) => this.#entryChanged(entry),
         onError: (err) => log.warn({ err }, 'the skills folder could not be watched'),
       })
+      // What is saved while the folder is read is seen.
       await this.#watch.ready
     }
+    if (isOther || beginsToWatch) await this.reload({ announce: !isOther })
   }
 
   async close(): Promise<void> {

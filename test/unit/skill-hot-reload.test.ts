@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { eventually } from '../support/daemon.ts'
-import { openSkills, type SkillsScene, skillText } from '../support/skills-scene.ts'
+import { openSkills, type SkillsScene, skillText, writeFiles } from '../support/skills-scene.ts'
 import { temporaryFolder } from '../support/temp-store.ts'
 
 const live = { hotReload: true }
@@ -148,3 +148,17 @@ test('another folder is followed when the configuration names it, and none when 
   writeFileSync(join(other, 'here/SKILL.md'), skillText('here', { body: 'unseen' }))
   expect(await scene.skills.reload()).toMatchObject({ updated: 1 })
 })
+
+test('what is saved while the folder is read for the first time is live as well', async () => {
+  const scene = await openSkills({}, live)
+  const other = temporaryFolder()
+  const names = Array.from({ length: 300 }, (_, at) => `s-${at}`)
+  writeFiles(other, Object.fromEntries(names.map((name) => [`${name}/SKILL.md`, skillText(name)])))
+  scene.settings.dir = other
+  const followed = scene.skills.follow()
+  await eventually('it is being read', () => scene.names().length > 0)
+  expect(scene.names().length).toBeLessThan(names.length)
+  writeFiles(other, { 'a-late/SKILL.md': skillText('a-late') })
+  await followed
+  await scene.sees('the late one is live', () => scene.names().includes('a-late'))
+}, 30_000)
