@@ -83,6 +83,12 @@ export function socketChannel(socket: Duplex, options: SocketChannelOptions = {}
   }
 }
 
+/** Most lines come in one piece, which need not be copied. */
+function whole(parts: readonly Buffer[], bytes: number): string {
+  const [first] = parts
+  return first && parts.length === 1 ? first.toString() : Buffer.concat(parts, bytes).toString()
+}
+
 /** Splits bytes into lines without ever holding more than `limit` bytes of an unfinished one. */
 function lineSplitter(limit: number, onLine: (line: string) => void, onOversize: (bytes: number) => void = () => {}) {
   let parts: Buffer[] = []
@@ -104,7 +110,7 @@ function lineSplitter(limit: number, onLine: (line: string) => void, onOversize:
       }
       if (end < 0) return
       if (skipped > 0) onOversize(skipped)
-      else if (held > 0) onLine(parts.length === 1 ? piece.toString() : Buffer.concat(parts, held).toString())
+      else if (held > 0) onLine(whole(parts, held))
       parts = []
       held = 0
       skipped = 0

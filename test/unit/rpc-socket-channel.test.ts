@@ -25,6 +25,16 @@ test('lines are read wherever the bytes are cut, letters of several bytes too', 
   channel.close()
 })
 
+test('each frame is whole wherever a read ends, right before its line break too', async () => {
+  const text = '{"a":1}\n{"b":2}\n{"c":3}\n'
+  for (let at = 1; at < text.length; at++) {
+    const { channel, right, frames } = openPair()
+    await write(right, text.slice(0, at), text.slice(at))
+    expect(frames, `cut at ${at}`).toEqual(['{"a":1}', '{"b":2}', '{"c":3}'])
+    channel.close()
+  }
+})
+
 test('a frame over the limit is dropped and counted once, and the next one is read', async () => {
   const { channel, right, frames, oversize } = openPair(10)
   await write(right, '12345678901\nshort\n', 'x'.repeat(50), 'y'.repeat(50), 'z\nagain\n', '1234567890\n')
