@@ -1,9 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Daemon, eventually, startDaemon } from '../support/daemon.ts'
-import type { Bench } from './bench.ts'
-import { unlimited } from './bench-daemon.ts'
-import { type Guest, reloadOften } from './reloads.ts'
+import type { Daemon } from '../support/daemon.ts'
+import { type Guest, reloadBench } from './reloads.ts'
 
 const manifest = `name = "counter"
 version = "1.0.0"
@@ -30,27 +28,10 @@ export default definePlugin({
 })
 `
 
-export const pluginReload: Bench = {
-  about: 'a plugin in TypeScript saved again and again while two callers use its tool over HTTP',
-  async run(options) {
-    const keel = await startDaemon({ config: unlimited })
-    try {
-      const guest = counterOf(keel)
-      await eventually(
-        'the plugin runs',
-        () =>
-          guest.ask().then(
-            () => true,
-            () => false,
-          ),
-        20_000,
-      )
-      return await reloadOften(guest, options)
-    } finally {
-      await keel.dispose()
-    }
-  },
-}
+export const pluginReload = reloadBench(
+  'a plugin in TypeScript saved again and again while two callers use its tool over HTTP',
+  counterOf,
+)
 
 function counterOf({ home, pid, client }: Daemon): Guest {
   const folder = join(home, 'plugins', 'counter')

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { type Daemon, eventually, startDaemon } from '../support/daemon.ts'
 import { rssMb } from '../support/process-memory.ts'
-import type { BenchOptions, Figure } from './bench.ts'
+import type { Bench, BenchOptions, Figure } from './bench.ts'
+import { unlimited } from './bench-daemon.ts'
 import { quantile } from './quantile.ts'
 
 const callers = 2
@@ -20,8 +22,30 @@ export interface Guest {
   processes(): Promise<Record<string, number>>
 }
 
-/** Saves a guest again and again while it is called, and watches how soon callers see it and what stays in memory. */
-export async function reloadOften(guest: Guest, { quick, say }: BenchOptions): Promise<Figure[]> {
+/** A daemon with a guest that is saved again and again while it is called. */
+export function reloadBench(about: string, guestOf: (keel: Daemon) => Guest): Bench {
+  return {
+    about,
+    async run(options) {
+      const keel = await startDaemon({ config: unlimited })
+      try {
+        const guest = guestOf(keel)
+        const answers = () =>
+          guest.ask().then(
+            () => true,
+            () => false,
+          )
+        await eventually('the guest is there', answers, 20_000)
+        return await reloadOften(guest, options)
+      } finally {
+        await keel.dispose()
+      }
+    },
+  }
+}
+
+/** Watches how soon callers see what is saved, and what stays in memory. */
+async function reloadOften(guest: Guest, { quick, say }: BenchOptions): Promise<Figure[]> {
   const warmUp = quick ? 20 : 250
   const reloads = quick ? 50 : 1_000
   const seen = startCallers(guest)

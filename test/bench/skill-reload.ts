@@ -1,9 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Daemon, eventually, startDaemon } from '../support/daemon.ts'
-import type { Bench } from './bench.ts'
-import { unlimited } from './bench-daemon.ts'
-import { type Guest, reloadOften } from './reloads.ts'
+import type { Daemon } from '../support/daemon.ts'
+import { type Guest, reloadBench } from './reloads.ts'
 
 const text = (version: number) => `---
 name: counter
@@ -15,27 +13,7 @@ description: Version ${version} of a skill that tells its version.
 Say ${version}, and nothing else.
 `
 
-export const skillReload: Bench = {
-  about: 'a skill saved again and again while two callers read it over HTTP',
-  async run(options) {
-    const keel = await startDaemon({ config: unlimited })
-    try {
-      const guest = skillOf(keel)
-      await eventually(
-        'the skill is there',
-        () =>
-          guest.ask().then(
-            () => true,
-            () => false,
-          ),
-        20_000,
-      )
-      return await reloadOften(guest, options)
-    } finally {
-      await keel.dispose()
-    }
-  },
-}
+export const skillReload = reloadBench('a skill saved again and again while two callers read it over HTTP', skillOf)
 
 function skillOf({ home, pid, client }: Daemon): Guest {
   const folder = join(home, 'skills', 'counter')
