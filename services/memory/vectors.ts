@@ -43,7 +43,7 @@ export class Vectors {
   readonly #thread: VectorThread
   #embedder: Embedder
   #maker: EmbeddingMaker
-  #counts: Counts = { indexed: 0, total: 0, loading: true }
+  #counts: Counts = { indexed: 0, total: 0 }
   /** Entries whose rows were no vectors. */
   readonly #corrupt = new Set<number>()
   #dimensions: number | null
@@ -112,8 +112,10 @@ export class Vectors {
       const vector = await this.#embedder.embedQuery(text, signal)
       this.#noteLength(vector.length)
       const { hits, counts } = await this.#thread.call('nearest', { vector, limit, filter })
-      const isWhole = !counts.loading && counts.indexed >= counts.total
-      const note = isWhole ? null : `${counts.indexed} of ${counts.total} entries have been compared by vectors`
+      const note =
+        counts.indexed >= counts.total
+          ? null
+          : `${counts.indexed} of ${counts.total} entries have been compared by vectors`
       return { hits: hits.filter(({ similarity }) => similarity > chance), model, note }
     } catch (thrown) {
       signal.throwIfAborted()

@@ -19,8 +19,6 @@ export interface Counts {
   indexed: number
   /** Entries that there are. */
   total: number
-  /** Whether vectors are still being read. */
-  loading: boolean
 }
 
 export type ThreadRequest = {

@@ -31,7 +31,6 @@ export class VectorIndex {
   #table: VectorTable | undefined
   #dimensions: number | null = null
   #total = 0
-  #loading = false
   #load = 0
 
   constructor(db: Reading, options: Options) {
@@ -95,7 +94,8 @@ export class VectorIndex {
   }
 
   async #loadAll(load: number): Promise<void> {
-    this.#loading = true
+    // How many there are is known from the beginning, so that it is never taken for all of them what is only a part.
+    this.#count()
     const last = highestSeq(this.#db)
     for (let after = 0; after < last && this.#dimensions !== null; after += rangeLength) {
       const { rows, corrupt } = readRange(this.#db, after, after + rangeLength, this.#model, this.#dimensions)
@@ -104,7 +104,6 @@ export class VectorIndex {
       await nextTurn()
       if (load !== this.#load) return
     }
-    this.#loading = false
     this.#count()
   }
 
@@ -121,6 +120,6 @@ export class VectorIndex {
 
   #counts(): Counts {
     const indexed = this.#table?.count ?? 0
-    return { indexed, total: Math.max(this.#total, indexed), loading: this.#loading }
+    return { indexed, total: Math.max(this.#total, indexed) }
   }
 }
