@@ -15,6 +15,7 @@ import { toolStep } from '#kernel/turns/tool-step.ts'
 import type { TurnRequest } from '#kernel/turns/turn-request.ts'
 import { type ErrorKind, RuntimeError } from '#sdk/errors.ts'
 import { openApprovals } from '../support/approvals.ts'
+import { someRequest } from '../support/ingest-scene.ts'
 import { temporaryStore } from '../support/temp-store.ts'
 
 const turn_id = 'turn'
@@ -22,24 +23,7 @@ const seq = 2
 const inputs = { write_file: '{"path":"note.txt","content":"milk"}', list_directory: '{}' }
 type ToolName = keyof typeof inputs
 
-const request: TurnRequest = {
-  agent_id: 'keel',
-  channel: 'web',
-  authority: 'Creator',
-  authority_sources: ['api'],
-  authority_ceiling: null,
-  sender_id: null,
-  threat_score: 0,
-  model_text: 'Note milk',
-  model: 'auto',
-  use_cache: false,
-  max_seconds: 90,
-  max_tokens: null,
-  max_cost: null,
-  model_call_timeout_ms: null,
-  message_key: null,
-  streamed: false,
-}
+const request: TurnRequest = { ...someRequest, model_text: 'Note milk' }
 
 /** A turn in its first attempt, and a tools service that ends each run as `run` does. */
 function scene(name: ToolName, run: () => Promise<void>, decision: Judgement['decision'] = 'allow') {
