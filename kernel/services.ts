@@ -6,9 +6,11 @@ import {
   kernelForInference,
   kernelForMemory,
   type kernelForSandbox,
+  kernelForScheduler,
   kernelForTools,
 } from '#sdk/services/kernel.ts'
 import { memoryService } from '#sdk/services/memory.ts'
+import { schedulerService } from '#sdk/services/scheduler.ts'
 import { toolsService } from '#sdk/services/tools.ts'
 import { sandboxSpec } from './plugins/sandbox-spec.ts'
 import { serviceSpec } from './supervisor/spec.ts'
@@ -19,6 +21,7 @@ export interface KernelTerms {
   inference: ServiceHandlers<typeof kernelForInference>
   tools: ServiceHandlers<typeof kernelForTools>
   memory: ServiceHandlers<typeof kernelForMemory>
+  scheduler: ServiceHandlers<typeof kernelForScheduler>
   sandbox: ServiceHandlers<typeof kernelForSandbox>
 }
 
@@ -51,6 +54,11 @@ export function serviceSpecs(terms: KernelTerms) {
       kernel: { contract: kernelForMemory, handlers: terms.memory },
       heartbeat: hotHeartbeat,
       memoryBytes: memoryBytes,
+    }),
+    serviceSpec({
+      contract: schedulerService,
+      entry: entryOf('scheduler'),
+      kernel: { contract: kernelForScheduler, handlers: terms.scheduler },
     }),
     serviceSpec({
       contract: toolsService,

@@ -42,10 +42,12 @@ const change = z.enum(['insert', 'update', 'delete'])
 const cronJobFields = z.object({ job_id: z.string(), name: z.string(), next_run_at: time.nullable() })
 const cronRunFields = {
   job_id: z.string(),
+  /** The same as `job_name`. */
   name: z.string(),
   job_name: z.string(),
   run_id: z.string(),
   trigger: z.string(),
+  scheduled_for: time,
 }
 const agentFields = z.object({ agent_id: z.string() })
 const workstation = z.enum(['llm', 'exec'])
@@ -185,13 +187,23 @@ export const events = {
   /** A turn of which no memory could be made, for now or for good. */
   memory_ingest_failed: z.object({ turn_id: z.string(), attempts: count, error: z.string(), given_up: z.boolean() }),
 
-  cron_run_started: z.object(cronRunFields),
+  cron_run_started: z.object({ ...cronRunFields, attempt: count }),
   cron_run_finished: z.object({
     ...cronRunFields,
+    /** `success`, `error` or `cancelled`. */
     status: z.string(),
     duration_ms: milliseconds.nullable(),
     error: z.string().nullable(),
+    attempt: count,
   }),
+  /** An attempt failed, or its process died; another one follows at `retry_at`. */
+  cron_run_retrying: z.object({ ...cronRunFields, attempt: count, error: z.string(), retry_at: time }),
+  /** `count` occurrences from `scheduled_for` to `until` do not run. */
+  cron_run_skipped: z.object({ ...cronRunFields, until: time, count, reason: z.string() }),
+  /** It failed too often in a row, or names an action that there is not, and runs no more until it is enabled again. */
+  cron_job_paused: z.object({ job_id: z.string(), name: z.string(), status: z.string(), consecutive_errors: count }),
+  /** The clock was set, or the machine slept, by so many milliseconds. */
+  clock_jumped: z.object({ by_ms: z.number() }),
   cron_job_changed: z.object({ job_id: z.string(), op: change }),
   cron_job_created: cronJobFields,
   cron_job_updated: cronJobFields,

@@ -14,6 +14,7 @@ import { skillsMigration } from './migrations/0080-skills.ts'
 import { pluginsMigration } from './migrations/0090-plugins.ts'
 import { approvalGrantsMigration } from './migrations/0100-approval-grants.ts'
 import { memoryMigration } from './migrations/0110-memory.ts'
+import { schedulerMigration } from './migrations/0120-scheduler.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [
@@ -28,6 +29,7 @@ export const migrations: readonly Migration[] = [
   pluginsMigration,
   approvalGrantsMigration,
   memoryMigration,
+  schedulerMigration,
 ]
 
 /**

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { del, get, post, put } from '../route.ts'
+import { authority } from '../services/agent.ts'
+import { catchUpPolicy, crashPolicy, cronTrigger, overlapPolicy } from '../services/scheduler.ts'
 import { clampedInteger, filter, instant } from './query.ts'
 import { longField, shortField } from './text-field.ts'
 import { count, day, jsonObject, milliseconds, time } from './values.ts'
@@ -33,28 +35,49 @@ export const cronJobDetail = cronJob.extend({
   delivery_channel: z.string().nullable(),
   last_duration_ms: milliseconds.nullable(),
   last_error: z.string().nullable(),
-  timeout_seconds: count.optional(),
-  max_retries: count.optional(),
-  catch_up: z.enum(['skip', 'once', 'all']).optional(),
+  timeout_seconds: count,
+  max_retries: count,
+  catch_up: catchUpPolicy,
+  overlap: overlapPolicy,
+  after_crash: crashPolicy,
+  /** The most that its runs may do, by whoever made it. */
+  authority,
+  /** `api`, or the session in which the agent made it. */
+  created_by: z.string(),
+  created_at: time,
+  updated_at: time,
+  /** The next times, at most five; those of a paused job are what they would be. */
+  upcoming: z.array(time),
 })
 
-export const cronTrigger = z.enum(['schedule', 'manual', 'catch_up'])
+/** What became of a run. `skipped`: it never ran; `cancelled`: a later one took its place. */
+export const cronRunStatus = z.enum(['success', 'error', 'skipped', 'cancelled', 'running', 'waiting'])
 
 export const cronRun = z.object({
   id: z.string(),
   job_id: z.string(),
   /** `unknown` when the job is gone. */
   job_name: z.string(),
-  status: z.enum(['success', 'error']),
+  status: cronRunStatus,
   duration_ms: milliseconds.nullable(),
   error: z.string().nullable(),
   output_text: z.string().nullable(),
   created_at: time,
+  /** Of the time for which it was due. */
   day,
-  trigger: cronTrigger.optional(),
-  scheduled_for: time.nullish(),
-  started_at: time.nullish(),
-  finished_at: time.nullish(),
+  trigger: cronTrigger,
+  scheduled_for: time,
+  started_at: time.nullable(),
+  finished_at: time.nullable(),
+  /** How often it was begun. */
+  attempt: count,
+  /** Of a skipped one: how many occurrences it stands for, and the last of them. */
+  missed_count: count.nullable(),
+  missed_until: time.nullable(),
+  /** When a waiting one may begin. */
+  not_before: time.nullable(),
+  turn_id: z.string().nullable(),
+  session_id: z.string().nullable(),
 })
 export type CronRun = z.infer<typeof cronRun>
 
@@ -78,7 +101,9 @@ const jobFields = {
   delivery_channel: shortField.nullish(),
   timeout_seconds: z.int().min(1).max(maxRunSeconds).optional(),
   max_retries: z.int().min(0).max(maxRetries).optional(),
-  catch_up: z.enum(['skip', 'once', 'all']).optional(),
+  catch_up: catchUpPolicy.optional(),
+  overlap: overlapPolicy.optional(),
+  after_crash: crashPolicy.optional(),
 }
 
 export const cronRoutes = {
@@ -101,8 +126,10 @@ export const cronRoutes = {
   }),
   runJob: post('/api/cron/jobs/:id/run', {
     summary: 'Run a cron job now',
+    /** Waits for the end of the run. `conflict` where one is under way that forbids another. */
     response: z.object({
       job_id: z.string(),
+      run_id: z.string(),
       status: z.enum(['success', 'error']),
       error: z.string().nullable(),
       output_text: z.string().nullable(),
@@ -110,7 +137,40 @@ export const cronRoutes = {
   }),
   listRuns: get('/api/cron/runs', {
     summary: 'List recent cron runs',
-    query: z.object({ from: instant, to: instant, job_id: filter, limit: clampedInteger(1000, 1, 5000) }),
+    /** Without a `status`, all that are over. */
+    query: z.object({
+      from: instant,
+      to: instant,
+      job_id: filter,
+      status: cronRunStatus.optional(),
+      limit: clampedInteger(1000, 1, 5000),
+    }),
     response: z.object({ runs: z.array(cronRun) }),
+  }),
+  getRun: get('/api/cron/runs/:id', { summary: 'One cron run', response: cronRun }),
+  pauseJob: post('/api/cron/jobs/:id/pause', {
+    summary: 'Pause a cron job',
+    response: z.object({ paused: z.literal(true), id: z.string() }),
+  }),
+  resumeJob: post('/api/cron/jobs/:id/resume', {
+    summary: 'Let a paused cron job run again',
+    response: z.object({ resumed: z.literal(true), id: z.string(), next_run_at: time.nullable() }),
+  }),
+  /** A failed or skipped occurrence, with the payload that the job has now. */
+  replayRun: post('/api/cron/runs/:id/replay', {
+    summary: 'Run a failed or skipped cron run again',
+    response: z.object({ run_id: z.string(), job_id: z.string() }),
+  }),
+  previewSchedule: post('/api/cron/preview', {
+    summary: 'When a schedule is due',
+    body: z.object({
+      schedule_kind: scheduleKind,
+      schedule_expr: shortField,
+      schedule_tz: shortField.optional(),
+      count: z.int().min(1).max(50).default(5),
+      /** From then on; now unless told. */
+      from: instant,
+    }),
+    response: z.object({ times: z.array(time) }),
   }),
 }

@@ -5,6 +5,7 @@ import { contextPlan, toolOutcome } from './agent.ts'
 import { inferenceChunk, inferenceRequest, inferenceResult, inferenceSettings, savedBreaker } from './inference.ts'
 import { embeddingStatus, memorySettings, recalled } from './memory.ts'
 import { guestModules, guestPlugin, hostCall } from './sandbox.ts'
+import { claimPlan, dueJob, runOutcome, schedulerSettings, takenRun } from './scheduler.ts'
 import { toolSettings } from './tools.ts'
 
 /*
@@ -149,4 +150,63 @@ export const kernelForMemory = service('kernel', {
     retry: 'never',
   }),
   reportEmbedding: notice(embeddingStatus),
+})
+
+const clock = z.object({ now: z.number().int() })
+const heldRun = z.object({ holder: z.string(), run_id: z.string(), attempt: z.number().int() })
+
+export const kernelForScheduler = service('kernel', {
+  start: method({ params: z.object({}), result: schedulerSettings, timeoutMs: 10_000, retry: 'never' }),
+  /** Jobs whose time has come, the longest due first, and when there is something to do again. */
+  due: method({
+    params: clock.extend({ limit: z.number().int() }),
+    result: z.object({
+      jobs: z.array(dueJob),
+      /** Runs that may be taken now. */
+      waiting: z.number().int(),
+      /** When the next job, the next put-off run or the end of a lease is due; null with none of them. */
+      next_at: z.number().int().nullable(),
+    }),
+    timeoutMs: 10_000,
+    retry: 'never',
+  }),
+  /** In one durable transaction. A plan whose job has changed since, or whose occurrence somebody else has claimed, is passed over. */
+  claim: method({
+    params: clock.extend({ plans: z.array(claimPlan) }),
+    result: z.object({
+      claimed: z.number().int(),
+      /** Runs whose place is taken by a later occurrence. */
+      replaced: z.array(z.string()),
+    }),
+    timeoutMs: 10_000,
+    retry: 'never',
+  }),
+  /** Frees lapsed leases, then hands out runs that wait, oldest first, each with a lease of its own. */
+  take: method({
+    params: clock.extend({ holder: z.string(), limit: z.number().int() }),
+    result: z.object({ runs: z.array(takenRun) }),
+    timeoutMs: 10_000,
+    retry: 'never',
+  }),
+  /** Returns those that are no longer the holder's. */
+  renew: method({
+    params: clock.extend({
+      holder: z.string(),
+      runs: z.array(z.object({ run_id: z.string(), attempt: z.number().int() })),
+    }),
+    result: z.object({ lost: z.array(z.string()) }),
+    timeoutMs: 10_000,
+    retry: 'never',
+  }),
+  /** Does what a taken run is for. A turn that was begun by an earlier attempt is waited for, and not begun anew. */
+  perform: method({ params: heldRun, result: runOutcome, timeoutMs: 86_500_000, retry: 'never' }),
+  /** The clock was set, or the machine slept. */
+  reportClockJump: notice(z.object({ by_ms: z.number() })),
+  /** False where the run was no longer the holder's: nothing is recorded then. `retry_at`: it waits until then, and is not over. */
+  finish: method({
+    params: heldRun.extend({ now: z.number().int(), outcome: runOutcome, retry_at: z.number().int().nullable() }),
+    result: z.object({ recorded: z.boolean() }),
+    timeoutMs: 10_000,
+    retry: 'never',
+  }),
 })
