@@ -1,8 +1,10 @@
 import type { ServiceHandlers } from '#sdk/service.ts'
 import { agentService } from '#sdk/services/agent.ts'
+import { channelsService } from '#sdk/services/channels.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
 import {
   kernelForAgent,
+  kernelForChannels,
   kernelForInference,
   kernelForMemory,
   type kernelForSandbox,
@@ -22,6 +24,7 @@ export interface KernelTerms {
   tools: ServiceHandlers<typeof kernelForTools>
   memory: ServiceHandlers<typeof kernelForMemory>
   scheduler: ServiceHandlers<typeof kernelForScheduler>
+  channels: ServiceHandlers<typeof kernelForChannels>
   sandbox: ServiceHandlers<typeof kernelForSandbox>
 }
 
@@ -32,6 +35,9 @@ const hotHeartbeat = { everyMs: 250, misses: 4 }
 
 /** A million vectors, and what ranking a million entries needs. */
 const memoryBytes = 1024 * 1024 * 1024
+
+/** Seven adapters on threads of their own, and a file on its way through each. */
+const channelsBytes = 1024 * 1024 * 1024
 
 /** The processes that Keel is made of. */
 export function serviceSpecs(terms: KernelTerms) {
@@ -59,6 +65,14 @@ export function serviceSpecs(terms: KernelTerms) {
       contract: schedulerService,
       entry: entryOf('scheduler'),
       kernel: { contract: kernelForScheduler, handlers: terms.scheduler },
+    }),
+    // Started by its first call: a Keel that talks to no platform has no process for it.
+    serviceSpec({
+      contract: channelsService,
+      entry: entryOf('channels'),
+      kernel: { contract: kernelForChannels, handlers: terms.channels },
+      start: 'lazy',
+      memoryBytes: channelsBytes,
     }),
     serviceSpec({
       contract: toolsService,

@@ -228,8 +228,14 @@ export const events = {
     chat_id: z.string(),
     session_id: z.string().optional(),
   }),
+  /** Kept before it is sent. */
+  delivery_queued: z.object({ id: z.string(), channel: z.string() }),
+  delivery_sent: z.object({ id: z.string(), channel: z.string(), attempts: count }),
   delivery_failed: deliveryFields,
   dead_letter: deliveryFields,
+
+  channel_state_changed: z.object({ channel: z.string(), state: z.string(), error: z.string().nullable() }),
+  channel_peer_paired: z.object({ channel: z.string(), peer_id: z.string(), sender_id: z.string() }),
 
   device_paired: z.object({ device_id: z.string() }),
   device_verified: z.object({ device_id: z.string() }),

@@ -13,9 +13,6 @@ export const pendingRoutes = [
   'browser.runBrowserAction',
   'browser.startBrowser',
   'browser.stopBrowser',
-  'channels.listChannels',
-  'channels.listDeadLetters',
-  'channels.replayDeadLetter',
   'interview.finishInterview',
   'interview.startInterview',
   'interview.submitInterviewTurn',
@@ -59,9 +56,6 @@ export const pendingRoutes = [
   'wallet.getWalletBalance',
   'wallet.listSwaps',
   'wallet.listTaxPayouts',
-  'webhooks.receiveTelegram',
-  'webhooks.receiveWhatsapp',
-  'webhooks.verifyWhatsapp',
   'workspace.getWorkspaceState',
 ] as const
 

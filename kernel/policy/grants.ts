@@ -26,6 +26,8 @@ export interface TrustSettings {
     telegram: { allowed_chat_ids: readonly number[] }
     whatsapp: { allowed_numbers: readonly string[] }
     discord: { allowed_guild_ids: readonly string[] }
+    slack: { allowed_channel_ids: readonly string[] }
+    matrix: { allowed_room_ids: readonly string[] }
     signal: { allowed_numbers: readonly string[] }
     email: { allowed_senders: readonly string[] }
   }
@@ -44,6 +46,8 @@ const platforms = new Map<string, Platform>([
   ['whatsapp', { canonical: phoneNumber, listed: (s) => s.sender_id, allowList: (c) => c.whatsapp.allowed_numbers }],
   ['signal', { canonical: phoneNumber, listed: (s) => s.sender_id, allowList: (c) => c.signal.allowed_numbers }],
   ['discord', { canonical: numericId, listed: (s) => s.guild_id, allowList: (c) => c.discord.allowed_guild_ids }],
+  ['slack', { canonical: slackId, listed: (s) => s.chat_id, allowList: (c) => c.slack.allowed_channel_ids }],
+  ['matrix', { canonical: matrixId, listed: (s) => s.chat_id, allowList: (c) => c.matrix.allowed_room_ids }],
   ['email', { canonical: address, listed: (s) => s.sender_id, allowList: (c) => c.email.allowed_senders }],
 ])
 
@@ -87,6 +91,16 @@ function numericId(id: string): string | null {
 function phoneNumber(id: string): string | null {
   const digits = id.replace(/[\s()+-]/g, '')
   return /^\d{5,15}$/.test(digits) ? digits : null
+}
+
+/** A user, channel or team; names are none. */
+function slackId(id: string): string | null {
+  return /^[A-Z][A-Z0-9]{5,31}$/.test(id.trim()) ? id.trim() : null
+}
+
+/** A room or a user; aliases, which may come to mean another room, are none. */
+function matrixId(id: string): string | null {
+  return /^[!@][^\s:]{1,200}(?::[^\s]{1,255})?$/.test(id.trim()) ? id.trim() : null
 }
 
 function address(id: string): string | null {

@@ -15,6 +15,7 @@ import { pluginsMigration } from './migrations/0090-plugins.ts'
 import { approvalGrantsMigration } from './migrations/0100-approval-grants.ts'
 import { memoryMigration } from './migrations/0110-memory.ts'
 import { schedulerMigration } from './migrations/0120-scheduler.ts'
+import { channelsMigration } from './migrations/0130-channels.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [
@@ -30,6 +31,7 @@ export const migrations: readonly Migration[] = [
   approvalGrantsMigration,
   memoryMigration,
   schedulerMigration,
+  channelsMigration,
 ]
 
 /**

@@ -29,4 +29,12 @@ export const webhooksRoutes = {
     rawBody: true,
     response: accepted,
   }),
+  receiveSlack: post('/api/webhooks/slack', {
+    summary: 'Slack events receiver',
+    auth: 'public',
+    errors: 'ok_false',
+    rawBody: true,
+    /** `challenge` where Slack verifies the address. */
+    response: z.object({ ok: z.literal(true), challenge: z.string().optional() }),
+  }),
 }

@@ -1,7 +1,10 @@
 import { z } from 'zod'
+import { channelBounds, channelUpdate } from '../channels/message.ts'
+import { platformName } from '../channels/platforms.ts'
 import { toolCall } from '../messages.ts'
 import { method, notice, service } from '../service.ts'
 import { contextPlan, toolOutcome } from './agent.ts'
+import { adapterState, channelSettings } from './channels.ts'
 import { inferenceChunk, inferenceRequest, inferenceResult, inferenceSettings, savedBreaker } from './inference.ts'
 import { embeddingStatus, memorySettings, recalled } from './memory.ts'
 import { guestModules, guestPlugin, hostCall } from './sandbox.ts'
@@ -209,4 +212,34 @@ export const kernelForScheduler = service('kernel', {
     timeoutMs: 10_000,
     retry: 'never',
   }),
+})
+
+export const kernelForChannels = service('kernel', {
+  start: method({ params: z.object({}), result: channelSettings, timeoutMs: 10_000, retry: 'never' }),
+  /** How far a platform's updates have been taken; null at first. */
+  cursor: method({
+    params: z.object({ channel: platformName }),
+    result: z.object({ cursor: z.string().nullable() }),
+    timeoutMs: 10_000,
+    retry: 'never',
+  }),
+  /** Keeps updates and the new cursor in one durable transaction; what came before is passed over. */
+  accept: method({
+    params: z.object({
+      channel: platformName,
+      updates: z.array(channelUpdate).max(channelBounds.updates),
+      cursor: z.string().max(4_096).nullable(),
+    }),
+    result: z.object({ accepted: z.number().int() }),
+    timeoutMs: 30_000,
+    retry: 'never',
+  }),
+  /** Bytes of a file that is to be sent, as base64, from `offset` on; empty at its end. */
+  readAttachment: method({
+    params: z.object({ delivery_id: z.string(), index: z.number().int(), offset: z.number().int() }),
+    result: z.object({ data: z.string() }),
+    timeoutMs: 30_000,
+    retry: 'never',
+  }),
+  reportAdapter: notice(adapterState),
 })

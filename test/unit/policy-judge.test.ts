@@ -12,6 +12,8 @@ const trust: TrustSettings = {
     telegram: { allowed_chat_ids: [42] },
     whatsapp: { allowed_numbers: [] },
     discord: { allowed_guild_ids: [] },
+    slack: { allowed_channel_ids: [] },
+    matrix: { allowed_room_ids: [] },
     signal: { allowed_numbers: [] },
     email: { allowed_senders: [] },
   },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { flag, integer, integerList, optionalText, section, text, textList } from '../fields.ts'
+import { choice, flag, integer, integerList, optionalText, section, text, textList } from '../fields.ts'
 
 const silence = new Set(['', 'none', 'null'])
 
@@ -13,21 +13,31 @@ function announcementList(given: unknown): unknown {
   return [...new Set(wanted)].filter((name) => !silence.has(name))
 }
 
+const urlMessage = 'expected an address such as "https://example.org"'
+
+function url(fallback: string) {
+  return z.url({ protocol: /^https?$/, error: urlMessage }).default(fallback)
+}
+
 const telegram = section({
   enabled: flag(true),
   token_env: text(''),
   token_ref: optionalText(),
+  api_url: url('https://api.telegram.org'),
   allowed_chat_ids: integerList(),
   poll_timeout_seconds: integer(30, 1, 300),
   webhook_mode: flag(false),
   webhook_path: optionalText(),
   webhook_secret: optionalText(),
+  /** How Telegram reaches this Keel, such as `https://keel.example.org`; with it, Telegram is told where to send. */
+  public_url: optionalText(),
 })
 
 const whatsapp = section({
   enabled: flag(false),
   token_env: text(''),
   token_ref: optionalText(),
+  api_url: url('https://graph.facebook.com/v21.0'),
   phone_number_id: text(''),
   verify_token: text(''),
   allowed_numbers: textList(),
@@ -38,8 +48,31 @@ const discord = section({
   enabled: flag(true),
   token_env: text(''),
   token_ref: optionalText(),
+  api_url: url('https://discord.com/api'),
   application_id: text(''),
   allowed_guild_ids: textList(),
+})
+
+const slack = section({
+  enabled: flag(false),
+  /** Of the bot, `xoxb-…`. */
+  token_env: text(''),
+  token_ref: optionalText(),
+  /** For Socket Mode, `xapp-…`. */
+  app_token_env: text(''),
+  app_token_ref: optionalText(),
+  /** For events by webhook. */
+  signing_secret: optionalText(),
+  api_url: url('https://slack.com/api/'),
+  allowed_channel_ids: textList(),
+})
+
+const matrix = section({
+  enabled: flag(false),
+  token_env: text(''),
+  token_ref: optionalText(),
+  homeserver_url: url('https://matrix.org'),
+  allowed_room_ids: textList(),
 })
 
 const signal = section({
@@ -55,6 +88,9 @@ const email = section({
   imap_port: integer(993, 1, 65_535),
   smtp_host: text(''),
   smtp_port: integer(587, 1, 65_535),
+  /** `none` speaks in the clear, and suits a server on this machine alone. */
+  imap_security: choice(['tls', 'none'], 'tls'),
+  smtp_security: choice(['tls', 'starttls', 'none'], 'starttls'),
   username: text(''),
   password_env: text(''),
   from_address: text(''),
@@ -81,6 +117,8 @@ export const channels = section({
   telegram,
   whatsapp,
   discord,
+  slack,
+  matrix,
   signal,
   email,
   voice,
