@@ -23,8 +23,9 @@ const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: dayMs } as const
 const zonePrefix = /^(?:CRON_)?TZ=(\S*)\s+/
 const nicknames = /^@(?:yearly|annually|monthly|weekly|daily|midnight|hourly)$/i
 const intervalShape = /^(\d{1,14}) ?(ms|s|m|h|d)?$/i
-const timeShape =
-  /^([1-9]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))[T ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)? ?(Z|[+-]\d{2}:\d{2})?$/i
+const dateShape = /([1-9]\d{3})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])/
+const clockShape = /([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?/
+const timeShape = new RegExp(`^${dateShape.source}[T ]${clockShape.source} ?(Z|[+-]\\d{2}:\\d{2})?$`, 'i')
 
 /**
  * What people write as the time of a job: a cron expression of five fields, or six with seconds first, that may begin
@@ -77,13 +78,13 @@ function parseInterval(given: string): Schedule {
 function parseTime(given: string, tz: string, now: number): Schedule {
   const found = timeShape.exec(given)
   if (!found) return refuse(`'${given}' is no time; write 2030-03-08T09:30, and Z or an offset where it has one`)
-  const [, date = '', month, day, hour, minute, second = '00', fraction = '', offset] = found
+  const [, year = '', month, day, hour, minute, second = '00', fraction = '', offset] = found
   const zone = offset === undefined ? readTimeZone(tz, 'schedule_tz') : readTimeZone(offset, where)
   // A time of day is the same whether it comes once or daily, and so it is found the same way.
-  const expr = `${second} ${minute} ${hour} ${day} ${month} * ${date.slice(0, 4)}`
-  const second0 = nextOf(expr, zone, Date.parse(`${date.slice(0, 4)}-01-01T00:00Z`) - 2 * dayMs)
-  if (second0 === null) return refuse(`there is no ${date}`)
-  const at = second0 + Number(fraction.padEnd(3, '0').slice(0, 3))
+  const expr = `${second} ${minute} ${hour} ${day} ${month} * ${year}`
+  const wholeSecond = nextOf(expr, zone, Date.UTC(Number(year), 0) - 2 * dayMs)
+  if (wholeSecond === null) return refuse(`there is no ${year}-${month}-${day}`)
+  const at = wholeSecond + Number(fraction.padEnd(3, '0').slice(0, 3))
   if (at <= now) refuse(`'${given}' is in the past`)
   return { kind: 'once', at }
 }

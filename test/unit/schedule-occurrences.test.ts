@@ -186,31 +186,41 @@ test.each(
   expect(new Set(days).size).toBe(days.length)
   expect(days).toHaveLength(365)
 
-  const backwards: number[] = []
-  for (const at of latestUpTo(schedule, until, from)) {
-    if (at <= from) break
-    backwards.push(at)
-  }
-  expect(backwards.reverse()).toEqual(forwards)
+  expect(walkBack(schedule, from, until)).toEqual(forwards)
 })
 
-test.each(zones)('a job each half hour keeps its pace through a year in %s, asked forwards and backwards', (zone) => {
-  const schedule = cron('*/30 * * * *', zone)
-  const from = Date.parse('2026-03-01T00:00:00Z')
-  const forwards = walk(schedule, from, from + 300 * dayMs)
-  expect(new Set(forwards.slice(1).map((at, index) => at - (forwards[index] ?? 0)))).toEqual(new Set([1_800_000]))
-  const backwards: number[] = []
-  for (const at of latestUpTo(schedule, from + 300 * dayMs, from)) {
-    if (at <= from) break
-    backwards.push(at)
-  }
-  expect(backwards.reverse()).toEqual(forwards)
-})
+test.each([
+  [newYork, '2026-03-07', '2026-10-31'],
+  [berlin, '2026-03-28', '2026-10-24'],
+  [lordHowe, '2026-04-04', '2026-10-03'],
+  [cairo, '2026-04-23', '2026-10-29'],
+  [santiago, '2026-04-04', '2026-09-05'],
+])(
+  'a job each half hour keeps its pace in %s through the changes after %s and %s, asked both ways',
+  (zone, ...days) => {
+    const schedule = cron('*/30 * * * *', zone)
+    for (const from of days.map((day) => Date.parse(day))) {
+      const forwards = walk(schedule, from, from + 3 * dayMs)
+      expect(forwards).toHaveLength((3 * dayMs) / 1_800_000)
+      expect(new Set(forwards.slice(1).map((at, index) => at - (forwards[index] ?? 0)))).toEqual(new Set([1_800_000]))
+      expect(walkBack(schedule, from, from + 3 * dayMs)).toEqual(forwards)
+    }
+  },
+)
 
 function walk(schedule: Schedule, from: number, until: number): number[] {
   const times: number[] = []
   for (let at = nextAfter(schedule, from); at !== null && at <= until; at = nextAfter(schedule, at)) times.push(at)
   return times
+}
+
+function walkBack(schedule: Schedule, from: number, until: number): number[] {
+  const times: number[] = []
+  for (const at of latestUpTo(schedule, until, from)) {
+    if (at <= from) break
+    times.push(at)
+  }
+  return times.reverse()
 }
 
 test('what is due at a time is among the latest up to it, and not after it', () => {
