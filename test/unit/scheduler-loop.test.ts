@@ -168,7 +168,7 @@ test('a run that does not end in its time is ended, and tried again', async () =
   expect(onlyRun(kernel)).toMatchObject({ status: 'error', error: 'did not end within 5 s', attempt: 2 })
 })
 
-test('a run that fails is tried again after a minute that doubles, give or take a fifth, until no attempt is left', async () => {
+test('a run that fails is tried again after a minute that doubles, until no attempt is left', async () => {
   const { clock, kernel, launch } = scene()
   kernel.perform = () => failure
   kernel.addJob(at(second), { from: start, max_attempts: 4 })
@@ -320,7 +320,7 @@ test('a result that the kernel cannot take is kept until it can, and the run is 
   expect(begun).toHaveLength(1)
 })
 
-test('when it closes in the middle, what is under way ends without a report, and nothing is claimed any more', async () => {
+test('when it closes in the middle, what is under way ends without a report, and no more is claimed', async () => {
   const { clock, kernel, launch } = scene()
   const begun = heldRuns(kernel)
   kernel.addJob(at(second), { id: 'under way', from: start })
@@ -402,7 +402,7 @@ test('no more runs are under way than there are places, and each gets its turn',
   expect(kernel.times('success')).toHaveLength(10)
 })
 
-test('a thousand jobs that are due at once are claimed in batches, and the first run before the last are claimed', async () => {
+test('of a thousand jobs that are due at once the first run before the last are claimed', async () => {
   const { clock, kernel, launch } = scene()
   for (let n = 0; n < 1_000; n++) kernel.addJob(at(second), { from: start })
   await launch()
