@@ -60,7 +60,7 @@ function planFor({ id, revision, next_run_at }: DueJob) {
   return { job_id: id, revision, expected_next: next_run_at }
 }
 
-/** The latest first, and whether there are more. The time for which the job waited is one, whatever its schedule says. */
+/** The latest first, and whether there are more. The time the job waited for is one, whatever its schedule says. */
 function dueUpTo({ schedule, next_run_at }: DueJob, now: number): { due: number[]; more: boolean } {
   const due: number[] = []
   for (const at of latestUpTo(schedule, now, next_run_at)) {
