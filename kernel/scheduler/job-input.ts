@@ -117,7 +117,11 @@ function changedTimes(body: JobChange, job: CronJobRow, now: number) {
 }
 
 function sameKind(kind: ScheduleWords['kind'], { schedule_kind }: CronJobRow): boolean {
-  return kind === schedule_kind || (kind === 'interval' && schedule_kind === 'every') || (kind === 'at' && schedule_kind === 'once')
+  return (
+    kind === schedule_kind ||
+    (kind === 'interval' && schedule_kind === 'every') ||
+    (kind === 'at' && schedule_kind === 'once')
+  )
 }
 
 /** Those that are kept as they are given. */

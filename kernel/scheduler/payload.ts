@@ -46,7 +46,10 @@ export function actionOf({ payload_json }: Pick<CronJobRow, 'payload_json'>): un
 }
 
 /** What a job does when it is due; `invalid` names what is wrong with it. */
-export function payloadOf({ payload_json, description }: Pick<CronJobRow, 'payload_json' | 'description'>): CronPayload {
+export function payloadOf({
+  payload_json,
+  description,
+}: Pick<CronJobRow, 'payload_json' | 'description'>): CronPayload {
   return readPayload(payloadObject(payload_json), description)
 }
 

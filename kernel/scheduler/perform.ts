@@ -22,7 +22,10 @@ export async function perform(attempt: Attempt, deps: ActionDeps): Promise<RunOu
   } catch (thrown) {
     const error = toRuntimeError(thrown)
     const { id: job_id, name } = attempt.job
-    deps.log.warn({ err: error, job_id, run_id: attempt.run.id, attempt: attempt.run.attempt }, `cron job ${name} failed`)
+    deps.log.warn(
+      { err: error, job_id, run_id: attempt.run.id, attempt: attempt.run.attempt },
+      `cron job ${name} failed`,
+    )
     return {
       status: 'error',
       output: '',

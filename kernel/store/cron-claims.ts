@@ -2,6 +2,7 @@ import { timestamp } from '#sdk/ids.ts'
 import { type ClaimPlan, schedulerBounds } from '#sdk/services/scheduler.ts'
 import {
   type CronJobRow,
+  type DueRow,
   findCronJob,
   listDueJobs,
   loadCronJob,
@@ -47,6 +48,7 @@ export function overlapRefusal(
 }
 
 export interface Claimed {
+  /** Plans that held. */
   claimed: number
   /** Runs whose place was taken. */
   replaced: CronRunRow[]
@@ -62,8 +64,8 @@ export function claimOccurrences(db: WritableDb, plans: readonly ClaimPlan[]): C
       if (!job?.enabled || job.revision !== plan.revision) continue
       if (job.next_run_at !== timestamp(plan.expected_next)) continue
       all.news.push(...recordMissed(db, job, plan))
-      const { claimed, replaced, news } = placeRuns(db, job, plan)
-      all.claimed += claimed
+      const { replaced, news } = placeRuns(db, job, plan)
+      all.claimed += 1
       all.replaced.push(...replaced)
       all.news.push(...news)
       setNextRun(db, job.id, plan.next_run_at === null ? null : timestamp(plan.next_run_at))
@@ -86,8 +88,8 @@ function recordMissed(db: WritableDb, job: CronJobRow, { missed }: ClaimPlan): R
   return run ? [{ what: 'skipped', run, job }] : []
 }
 
-function placeRuns(db: WritableDb, job: CronJobRow, plan: ClaimPlan): Claimed {
-  const placed: Claimed = { claimed: 0, replaced: [], news: [] }
+function placeRuns(db: WritableDb, job: CronJobRow, plan: ClaimPlan): Omit<Claimed, 'claimed'> {
+  const news: RunNews[] = []
   const earlier = listActiveRuns(db, job.id)
   const active = [...earlier]
   for (const [at, { scheduled_for: due, trigger }] of plan.runs.entries()) {
@@ -97,20 +99,18 @@ function placeRuns(db: WritableDb, job: CronJobRow, plan: ClaimPlan): Claimed {
     if (refusal !== null) {
       const missed = { missed_until: wanted.scheduled_for, missed_count: 1, error: refusal }
       const run = insertCronRun(db, { ...wanted, ...missed, status: 'skipped' })
-      if (run) placed.news.push({ what: 'skipped', run, job })
+      if (run) news.push({ what: 'skipped', run, job })
     } else if (job.overlap === 'replace' && at < plan.runs.length - 1) {
       const run = insertCronRun(db, { ...wanted, status: 'cancelled', error: replacedReason })
-      if (run) placed.news.push({ what: 'finished', run, job })
+      if (run) news.push({ what: 'finished', run, job })
     } else {
       const run = insertCronRun(db, { ...wanted, status: 'waiting' })
-      if (!run) continue
-      placed.claimed += 1
-      active.push(run)
+      if (run) active.push(run)
     }
   }
-  if (job.overlap === 'replace' && placed.claimed > 0) placed.replaced = cancelRuns(db, earlier, replacedReason)
-  placed.news.push(...placed.replaced.map((run): RunNews => ({ what: 'finished', run, job })))
-  return placed
+  const isReplaced = job.overlap === 'replace' && active.length > earlier.length
+  const replaced = isReplaced ? cancelRuns(db, earlier, replacedReason) : []
+  return { replaced, news: [...news, ...replaced.map((run): RunNews => ({ what: 'finished', run, job }))] }
 }
 
 const replacedReason = 'a later run has taken its place'
@@ -187,7 +187,7 @@ const takeable = `
   ORDER BY r.scheduled_for, r.rowid LIMIT @limit`
 
 export interface Due {
-  jobs: CronJobRow[]
+  jobs: DueRow[]
   waiting: number
   next_at: string | null
 }
@@ -195,13 +195,15 @@ export interface Due {
 /** Jobs whose time has come, up to `limit` runs that may be taken, and when there is more to do. */
 export function findDue(db: ReadableDb, now: string, limit: number): Due {
   const jobs = listDueJobs(db, now, limit)
-  const { waiting } = sql(db, `SELECT count(*) AS waiting FROM (${takeable})`).get({ now, limit }) as { waiting: number }
+  const { waiting } = sql(db, `SELECT count(*) AS waiting FROM (${takeable})`).get({ now, limit }) as {
+    waiting: number
+  }
   const { put_off, lease_end } = sql(
     db,
     `SELECT (SELECT min(not_before) FROM cron_runs WHERE status = 'waiting' AND not_before IS NOT NULL AND not_before > @now) AS put_off,
        (SELECT min(lease_expires_at) FROM cron_runs WHERE status = 'running') AS lease_end`,
   ).get({ now }) as { put_off: string | null; lease_end: string | null }
-  const times = [nextJobAt(db, jobs.length), put_off, lease_end].filter((at) => at !== null)
+  const times = [nextJobAt(db), put_off, lease_end].filter((at) => at !== null)
   return { jobs, waiting, next_at: times.sort()[0] ?? null }
 }
 
@@ -340,7 +342,9 @@ function pauseJob(db: WritableDb, run: CronRunRow, { id }: CronJobRow, status: s
 
 /** Drops what the schedule has left waiting; what a person has asked for stays. */
 export function cancelWaiting(db: WritableDb, job: CronJobRow, reason: string): RunNews[] {
-  const waiting = listActiveRuns(db, job.id).filter(({ status, trigger }) => status === 'waiting' && trigger !== 'manual')
+  const waiting = listActiveRuns(db, job.id).filter(
+    ({ status, trigger }) => status === 'waiting' && trigger !== 'manual',
+  )
   return cancelRuns(db, waiting, reason).map((run) => ({ what: 'finished', run, job }))
 }
 

@@ -203,16 +203,16 @@ export function deleteCronJob(db: WritableDb, id: string): void {
   sql(db, 'DELETE FROM cron_jobs WHERE id = ?').run(id)
 }
 
+export type DueRow = Pick<CronJobRow, 'id' | 'revision' | 'schedule_json' | 'catch_up'> & { next_run_at: string }
+
 /** Those whose time has come, the longest due first. */
-export function listDueJobs(db: ReadableDb, now: string, limit: number): CronJobRow[] {
-  const text = `SELECT * FROM cron_jobs WHERE enabled = 1 AND next_run_at IS NOT NULL AND next_run_at <= ?
-    ORDER BY next_run_at LIMIT ?`
-  return (sql(db, text).all(now, limit) as StoredJob[]).map(toJob)
+export function listDueJobs(db: ReadableDb, now: string, limit: number): DueRow[] {
+  const text = `SELECT id, revision, schedule_json, next_run_at, catch_up FROM cron_jobs
+    WHERE enabled = 1 AND next_run_at IS NOT NULL AND next_run_at <= ? ORDER BY next_run_at LIMIT ?`
+  return sql(db, text).all(now, limit) as DueRow[]
 }
 
-/** When the next job is due, `skipping` so many that are due before it. */
-export function nextJobAt(db: ReadableDb, skipping: number): string | null {
-  const text = `SELECT next_run_at AS at FROM cron_jobs WHERE enabled = 1 AND next_run_at IS NOT NULL
-    ORDER BY next_run_at LIMIT 1 OFFSET ?`
-  return (sql(db, text).get(skipping) as { at: string } | undefined)?.at ?? null
+export function nextJobAt(db: ReadableDb): string | null {
+  const text = 'SELECT min(next_run_at) AS at FROM cron_jobs WHERE enabled = 1 AND next_run_at IS NOT NULL'
+  return (sql(db, text).get() as { at: string | null }).at
 }

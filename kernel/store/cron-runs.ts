@@ -101,7 +101,9 @@ export function listActiveRuns(db: ReadableDb, jobId: string): CronRunRow[] {
 
 /** Whether a run of the job was due at this time, however it was begun. */
 export function hasRunFor(db: ReadableDb, jobId: string, scheduledFor: string): boolean {
-  return sql(db, 'SELECT 1 FROM cron_runs WHERE job_id = ? AND scheduled_for = ?').get(jobId, scheduledFor) !== undefined
+  return (
+    sql(db, 'SELECT 1 FROM cron_runs WHERE job_id = ? AND scheduled_for = ?').get(jobId, scheduledFor) !== undefined
+  )
 }
 
 /** False where the run is gone. */
@@ -116,7 +118,9 @@ export function setRunTurn(
 
 /** True for the one attempt that may do what may not be done twice. */
 export function beginOnce(db: WritableDb, id: string): boolean {
-  return sql(db, `UPDATE cron_runs SET begun = 1 WHERE id = ? AND begun = 0 AND status = 'running'`).run(id).changes === 1
+  return (
+    sql(db, `UPDATE cron_runs SET begun = 1 WHERE id = ? AND begun = 0 AND status = 'running'`).run(id).changes === 1
+  )
 }
 
 /** Removes up to `limit` runs that were over before then; returns how many. */
@@ -130,4 +134,8 @@ export function pruneRuns(db: WritableDb, before: string, limit: number): number
 export function deleteRunsOfJob(db: WritableDb, jobId: string, limit: number): number {
   const text = `DELETE FROM cron_runs WHERE id IN (SELECT id FROM cron_runs WHERE job_id = ? AND status <> 'running' LIMIT ?)`
   return sql(db, text).run(jobId, limit).changes
+}
+
+export function countRunsUnderWay(db: ReadableDb): number {
+  return (sql(db, `SELECT count(*) AS n FROM cron_runs WHERE status = 'running'`).get() as { n: number }).n
 }

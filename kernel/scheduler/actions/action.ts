@@ -27,7 +27,7 @@ export type PayloadOf<A extends CronAction> = Extract<CronPayload, { action: A }
 export interface Attempt {
   run: CronRunRow
   job: CronJobRow
-  /** Aborts with `cancelled` when the run's time is up, and with another error when nobody is there to hear of it. */
+  /** Aborts when nobody waits for this attempt any more. */
   signal: AbortSignal
 }
 

@@ -1,10 +1,10 @@
-import { loadMessage } from '#kernel/store/messages.ts'
 import { setRunTurn } from '#kernel/store/cron-runs.ts'
+import { loadMessage } from '#kernel/store/messages.ts'
 import { listToolCalls } from '#kernel/store/tool-calls.ts'
 import { findTurn, type TurnRow } from '#kernel/store/turns.ts'
 import { acceptTurn } from '#kernel/turns/accept-turn.ts'
 import type { RunningTurn, TurnOutcome } from '#kernel/turns/turn-runner.ts'
-import { isErrorOf, RuntimeError } from '#sdk/errors.ts'
+import { RuntimeError } from '#sdk/errors.ts'
 import { type ActionDeps, type Attempt, authorityOf, type PayloadOf } from './action.ts'
 
 type Ended = Pick<TurnOutcome, 'turn_id' | 'status' | 'content'>
@@ -20,11 +20,16 @@ export async function agentTask(
 ): Promise<string> {
   const { run, signal } = attempt
   const begun = run.turn_id === null ? undefined : await endOf(run.turn_id, signal, deps)
-  const ended = begun && !mayBeginAnew(begun, deps) ? begun : await outcomeOf(await begin(payload, attempt, deps), signal)
+  const ended =
+    begun && !mayBeginAnew(begun, deps) ? begun : await outcomeOf(await begin(payload, attempt, deps), signal)
   return answerOf(ended, deps)
 }
 
-async function begin({ task, model }: Pick<PayloadOf<'agent_task'>, 'task' | 'model'>, attempt: Attempt, deps: ActionDeps) {
+async function begin(
+  { task, model }: Pick<PayloadOf<'agent_task'>, 'task' | 'model'>,
+  attempt: Attempt,
+  deps: ActionDeps,
+) {
   const { run, job, signal } = attempt
   const { store, bus, config, inFlight, turns } = deps
   await store.free()
@@ -69,13 +74,10 @@ function contentOf({ assistant_message_id: id }: TurnRow, db: ActionDeps['store'
   return id === null ? '' : loadMessage(db, id).content
 }
 
-/** Whoever is not there any more leaves the turn to the next attempt; whose time is up has it cancelled. */
-async function outcomeOf({ live, outcome }: RunningTurn, signal: AbortSignal): Promise<Ended> {
+/** Whoever waits no longer leaves the turn to the next attempt; it has a deadline of its own. */
+async function outcomeOf({ outcome }: RunningTurn, signal: AbortSignal): Promise<Ended> {
   const { promise: left, reject } = Promise.withResolvers<never>()
-  const leave = () => {
-    if (isErrorOf(signal.reason, 'cancelled')) live.hangUp()
-    reject(signal.reason)
-  }
+  const leave = () => reject(signal.reason)
   signal.addEventListener('abort', leave, { once: true })
   if (signal.aborted) leave()
   try {

@@ -4,16 +4,17 @@ import type { ActionDeps, Attempt, PayloadOf } from './action.ts'
 
 /** Books an amount, once for each time at which the job was due. */
 export function recordTransaction(
-  { amount, tx_type, currency, counterparty = null, tx_hash = null }: PayloadOf<'record_transaction'>,
+  payload: PayloadOf<'record_transaction'>,
   { run, job }: Attempt,
   { store }: Pick<ActionDeps, 'store'>,
 ): string {
+  const { amount, tx_type, currency, counterparty, tx_hash } = payload
   const booked = insertTransaction(store.durable, {
     tx_type,
     amount,
     currency,
-    counterparty,
-    tx_hash,
+    counterparty: counterparty ?? null,
+    tx_hash: tx_hash ?? null,
     metadata_json: JSON.stringify({ job_id: job.id, run_id: run.id }),
     idempotency_key: idempotencyKey(run),
   })

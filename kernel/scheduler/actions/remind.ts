@@ -20,7 +20,12 @@ export function remind(
     if (!asked) throw new RuntimeError('not_found', `session ${session_id} not found`)
     const current = asked.status === 'active' ? asked : findActiveSession(durable, asked.agent_id, asked.scope_key)
     const { id } = current ?? asked
-    const appended = appendMessage(durable, { session_id: id, role: 'assistant', content: `Reminder: ${text}`, turn_id })
+    const appended = appendMessage(durable, {
+      session_id: id,
+      role: 'assistant',
+      content: `Reminder: ${text}`,
+      turn_id,
+    })
     insertFinishedTurn(durable, {
       id: turn_id,
       session_id: id,

@@ -25,7 +25,8 @@ export async function toolCall(
     standing: { sources: ['cron'], ceiling: null, threat_score: 0 },
   }
   const result = await callTool({ tool, input, caller }, signal, { store, bus, judge, approvals })
-  if (result.kind === 'awaiting_approval') throw new RuntimeError('forbidden', `waits for approval ${result.approval.id}`)
+  if (result.kind === 'awaiting_approval')
+    throw new RuntimeError('forbidden', `waits for approval ${result.approval.id}`)
   if (result.kind === 'denied') throw new RuntimeError('forbidden', `denied: ${result.reason}`)
   const { status, output } = result.answer
   if (status === 'unknown') throw new RuntimeError('outcome_unknown', output)
