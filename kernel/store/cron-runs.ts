@@ -101,9 +101,9 @@ export function listActiveRuns(db: ReadableDb, jobId: string): CronRunRow[] {
 
 /** Whether a run of the job was due at this time, however it was begun. */
 export function hasRunFor(db: ReadableDb, jobId: string, scheduledFor: string): boolean {
-  return (
-    sql(db, 'SELECT 1 FROM cron_runs WHERE job_id = ? AND scheduled_for = ?').get(jobId, scheduledFor) !== undefined
-  )
+  // Through the time: a job may have had many runs.
+  const text = 'SELECT 1 FROM cron_runs WHERE scheduled_for = ? AND +job_id = ?'
+  return sql(db, text).get(scheduledFor, jobId) !== undefined
 }
 
 /** False where the run is gone. */

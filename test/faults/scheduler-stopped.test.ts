@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { gridFaults, pidOf, type RunRow, readHome } from '../support/cron-scene.ts'
+import { gridFaults, pidOf, type RunRow, readHome } from '../support/cron-rows.ts'
 import { type Daemon, eventually, isAlive, startDaemon } from '../support/daemon.ts'
 
 let keel: Daemon

@@ -14,7 +14,7 @@ import type { events } from '#sdk/events.ts'
 import type { RouteBody } from '#sdk/route.ts'
 import type { CallContext, CallOptions, Client } from '#sdk/service.ts'
 import type { kernelForScheduler } from '#sdk/services/kernel.ts'
-import type { RunRow } from './cron-scene.ts'
+import type { RunRow } from './cron-rows.ts'
 import { temporaryStore } from './temp-store.ts'
 
 export type KernelClient = Client<typeof kernelForScheduler>
