@@ -38,7 +38,11 @@ interface TermsDeps extends ActionDeps {
   deliver: Deliver
 }
 
-/** What the scheduler service may ask of the kernel, for as long as the kernel has not let go of its runs. */
+/**
+ * What the scheduler service may ask of the kernel, for as long as the kernel has not let go of its runs. A claim survives
+ * the death of the machine. What becomes of the run afterwards survives that of the process: a machine that forgets the
+ * end of a run finds it claimed, and does it again under the same key.
+ */
 export class SchedulerTerms {
   readonly #deps: TermsDeps
   readonly handlers: ServiceHandlers<typeof kernelForScheduler>
@@ -86,10 +90,10 @@ export class SchedulerTerms {
 
       take: ({ now, holder, limit }) => {
         if (this.#stage !== 'open') return { runs: [] }
-        desk.tell(lapseLeases(store.durable, timestamp(now), deps.deliver))
+        desk.tell(lapseLeases(store.write, timestamp(now), deps.deliver))
         const until = timestamp(now + schedulerSettingsOf(config.current()).lease_ms)
         const most = Math.min(limit, schedulerBounds.batch)
-        const taken = takeRuns(store.durable, { holder, now: timestamp(now), until, limit: most })
+        const taken = takeRuns(store.write, { holder, now: timestamp(now), until, limit: most })
         desk.tell(taken.map((one) => ({ what: 'started', ...one })))
         return { runs: taken.map(({ run, job }) => takenRun(run, job)) }
       },
@@ -131,7 +135,7 @@ export class SchedulerTerms {
           retry_at: retry_at === null ? null : timestamp(retry_at),
           pause_as: pauseFor(loadCronJob(store.read, run.job_id), outcome.status),
         }
-        const news = finishRun(store.durable, held, end, deps.deliver)
+        const news = finishRun(store.write, held, end, deps.deliver)
         desk.tell(news ?? [])
         if (this.#stage === 'closing' && countRunsUnderWay(store.read) === 0) this.#lastEnded.resolve()
         return { recorded: news !== undefined }
