@@ -15,7 +15,7 @@ export interface HttpCallOptions {
 }
 
 const withoutBody = new Set(['GET', 'HEAD'])
-/** Statuses below 500 that another attempt may not meet with: the request took too long, came too early, or too often. */
+/** Statuses below 500 that pass: the request took too long, came too early, or too often. */
 const passingStatuses = new Set([408, 425, 429])
 const firstServerFailure = 500
 

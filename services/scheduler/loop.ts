@@ -61,7 +61,7 @@ export class Loop {
     }
   }
 
-  /** One batch, so that the first runs have begun before the last job is claimed. Returns how long there is nothing to do. */
+  /** One batch, so that the first runs begin before the last job is claimed. Returns how long to sleep. */
   async #round(): Promise<number> {
     const { kernel, clock } = this.#context
     const now = clock.now()

@@ -60,7 +60,7 @@ function planFor({ id, revision, next_run_at }: DueJob) {
   return { job_id: id, revision, expected_next: next_run_at }
 }
 
-/** The latest first, and whether there are more. The time for which the job waited is one, whatever its schedule says. */
+/** The latest first, and whether there are more. The time the job waited for is one, whatever its schedule says. */
 function dueUpTo({ schedule, next_run_at }: DueJob, now: number): { due: number[]; more: boolean } {
   const due: number[] = []
   for (const at of latestUpTo(schedule, now, next_run_at)) {
@@ -106,7 +106,8 @@ interface Circumstances {
 function reasonFor(policy: CatchUpPolicy, { isOnTime, isLate, settings }: Circumstances): string {
   if (policy === 'skip') return 'missed, and not to be caught up'
   if (policy === 'once' && isOnTime) return 'missed; the one that is due now stands for them'
-  if (isLate) return `missed longer ago than ${settings.catch_up_window_ms / 3_600_000} h`
+  const window = `${settings.catch_up_window_ms / 3_600_000} h`
+  if (isLate) return `missed longer ago than ${window}`
   if (policy === 'once') return 'missed; the last one is caught up and stands for them'
-  return `missed; at most ${schedulerBounds.catchUps} of the last ${settings.catch_up_window_ms / 3_600_000} h are caught up`
+  return `missed; at most ${schedulerBounds.catchUps} of the last ${window} are caught up`
 }

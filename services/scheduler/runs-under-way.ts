@@ -103,9 +103,11 @@ export class RunsUnderWay {
   }
 
   async #keepRenewing(): Promise<void> {
-    const { closing } = this.#context
+    const { clock, closing } = this.#context
     while (!closing.aborted) {
-      await this.#renewal.sleep(this.#context.settings.lease_ms / renewalsPerLease)
+      const leaseEnds = [...this.#underWay.values()].map((underWay) => underWay.leaseEnds - clock.monotonic())
+      // Where the kernel did not answer, a run ends with its lease, and not some time after it.
+      await this.#renewal.sleep(Math.max(0, Math.min(this.#context.settings.lease_ms / renewalsPerLease, ...leaseEnds)))
       if (!closing.aborted) await this.renew()
     }
   }

@@ -71,7 +71,7 @@ export class SchedulerKernel {
       id,
       revision: 1,
       schedule,
-      next_run_at: nextAfter(schedule, from),
+      next_run_at: given.next_run_at ?? nextAfter(schedule, from),
       catch_up: 'once',
       overlap: 'forbid',
       max_attempts: 4,
