@@ -1,11 +1,10 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { CronRun } from '#sdk/contracts/cron.ts'
 import { type Daemon, eventually, startDaemon, upstreamConfig } from '../support/daemon.ts'
 import { EventFollower } from '../support/event-follower.ts'
+import { startSlowServer } from '../support/slow-server.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
 
 let keel: Daemon
@@ -308,7 +307,7 @@ describe('a deleted job', () => {
   })
 
   test('lets its run end, of which nothing is kept', async () => {
-    const server = await slowServer()
+    const server = await startSlowServer()
     const id = await create(payload({ action: 'http', url: server.url }))
     const running = run(id)
     const gone = expect(running).rejects.toMatchObject({ kind: 'not_found', message: `cron job ${id} not found` })
@@ -320,23 +319,6 @@ describe('a deleted job', () => {
     expect(await runsOf(id)).toEqual([])
   })
 })
-
-/** Answers when it is told to. */
-async function slowServer() {
-  const asked = Promise.withResolvers<string>()
-  const answering = Promise.withResolvers<void>()
-  const server = createServer((request, response) => {
-    asked.resolve(String(request.headers['idempotency-key']))
-    void answering.promise.then(() => response.end('at last'))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    asked: asked.promise,
-    answer: () => answering.resolve(),
-    close: () => new Promise((resolve) => server.close(resolve)),
-  }
-}
 
 describe('a run at once', () => {
   test('answers with what it has brought, and is on record', async () => {
@@ -374,7 +356,7 @@ describe('a run at once', () => {
   })
 
   test('is refused beside one that forbids it, and goes on when its caller hangs up', async () => {
-    const server = await slowServer()
+    const server = await startSlowServer()
     const id = await create(payload({ action: 'http', url: server.url, method: 'GET' }))
     const leaving = new AbortController()
     const left = keel.fetch(`/api/cron/jobs/${id}/run`, { method: 'POST', signal: leaving.signal }).catch(() => 'left')
@@ -549,7 +531,7 @@ describe('what is due', () => {
   })
 
   test('is skipped beside an earlier run that forbids it, which leaves a row and an event', async () => {
-    const server = await slowServer()
+    const server = await startSlowServer()
     const every = { schedule_kind: 'every', schedule_expr: '1s' } as const
     const id = await create({ ...every, ...payload({ action: 'http', url: server.url }) })
     await server.asked
