@@ -7,6 +7,7 @@ import {
   finishRun,
   giveBackRuns,
   idempotencyKey,
+  isRunWaiting,
   lapseLeases,
   maxAttempts,
   renewLeases,
@@ -42,6 +43,7 @@ interface TermsDeps extends ActionDeps {
 export class SchedulerTerms {
   readonly #deps: TermsDeps
   readonly handlers: ServiceHandlers<typeof kernelForScheduler>
+  readonly #begun = Promise.withResolvers<void>()
   readonly #lastEnded = Promise.withResolvers<void>()
   /** By a clock that is never set. */
   #lookedAt = performance.now()
@@ -55,8 +57,9 @@ export class SchedulerTerms {
     this.handlers = {
       start: () => schedulerSettingsOf(config.current()),
 
-      due: ({ now, limit }) => {
+      due: async ({ now, limit }) => {
         this.#lookedAt = performance.now()
+        await this.#begun.promise
         if (this.#stage !== 'open') return { jobs: [], waiting: 0, next_at: null }
         const { jobs, waiting, next_at } = findDue(store.read, timestamp(now), limit)
         return {
@@ -85,7 +88,7 @@ export class SchedulerTerms {
       },
 
       take: ({ now, holder, limit }) => {
-        if (this.#stage !== 'open') return { runs: [] }
+        if (this.#stage !== 'open' || !isRunWaiting(store.read, timestamp(now))) return { runs: [] }
         desk.tell(lapseLeases(store.durable, timestamp(now), deps.deliver))
         const until = timestamp(now + schedulerSettingsOf(config.current()).lease_ms)
         const most = Math.min(limit, schedulerBounds.batch)
@@ -142,6 +145,11 @@ export class SchedulerTerms {
 
   get isStalled(): boolean {
     return performance.now() - this.#lookedAt > stalledSleeps * schedulerBounds.sleepMs
+  }
+
+  /** From here on the kernel has all that a run may need; until then nothing is due. */
+  begin(): void {
+    this.#begun.resolve()
   }
 
   /** Ends the turns of runs whose place was taken. */

@@ -195,7 +195,7 @@ describe('an occurrence that is due beside an earlier run', () => {
     expect(runsOf(store, id).filter((run) => run.startsWith('waiting'))).toHaveLength(queue)
   })
 
-  test('a run that waits for its next attempt counts as an earlier one, and does not hold up what may begin now', () => {
+  test('one that waits for its next attempt counts as earlier, and does not hold up what may begin now', () => {
     const { id } = addJob(store, { overlap: 'queue' })
     claim(store, planFor(store, id))
     finish(store, taken(id), { status: 'error', error: 'no', retry_at: timestamp(firstDue + 2 * hourMs) })
