@@ -41,6 +41,7 @@ import { Memory } from './memory/memory.ts'
 import { Plugins } from './plugins/registry.ts'
 import { openJudge } from './policy/judge.ts'
 import { judgeSettings } from './policy/settings.ts'
+import { deliver } from './scheduler/deliver.ts'
 import { Scheduler } from './scheduler/scheduler.ts'
 import { currentApiKey } from './secrets/api-key.ts'
 import { openProviderKeys } from './secrets/provider-keys.ts'
@@ -186,6 +187,7 @@ export async function startKernel({
       turns: () => turns,
       toolbox: () => toolbox,
       service: () => supervisor.client(schedulerService),
+      deliver,
     })
     const supervisor = startSupervisor({
       specs: serviceSpecs({
@@ -350,6 +352,7 @@ export async function startKernel({
     await Promise.race([pluginsRead, delay(pluginsMs, undefined, { ref: false })])
     const resumed = turns.resumeUnfinished(inFlight)
     memory.wake()
+    scheduler.begin()
     const replays = new AbortController()
     guests.push(() => replays.abort())
     // However slow they are: a tool that is not there yet is not one that is gone.

@@ -153,7 +153,7 @@ function listTool(scheduler: SchedulerForTools): Tool {
   return {
     ...ownTool('list_jobs', 'Lists what is scheduled.', noInput),
     timeoutMs,
-    risk: 'Safe',
+    risk: 'Caution',
     idempotent: true,
     run: answering(async (_input, caller) => {
       const created_by = caller.authority === 'Creator' ? null : makerOf(caller)

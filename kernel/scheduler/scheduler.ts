@@ -1,6 +1,6 @@
 import { setImmediate as nextRound } from 'node:timers/promises'
 import { lowerAuthority } from '#kernel/policy/authority.ts'
-import { cancelWaiting, insertManualRun } from '#kernel/store/cron-claims.ts'
+import { cancelWaiting, type Deliver, insertManualRun } from '#kernel/store/cron-claims.ts'
 import {
   type CronJobFields,
   type CronJobRow,
@@ -25,7 +25,6 @@ import type { kernelForScheduler } from '#sdk/services/kernel.ts'
 import type { schedulerService } from '#sdk/services/scheduler.ts'
 import type { ActionDeps } from './actions/action.ts'
 import { cronToolsOf } from './cron-tools.ts'
-import { deliver } from './deliver.ts'
 import { readJobChange } from './job-input.ts'
 import { RunDesk } from './run-desk.ts'
 import { SchedulerTerms } from './scheduler-terms.ts'
@@ -42,9 +41,10 @@ const removedAtOnce = 200
 export interface SchedulerDeps extends ActionDeps {
   /** There only once the services are. */
   service: () => Pick<Client<typeof schedulerService>, 'configure' | 'wake'>
+  deliver: Deliver
 }
 
-/** The kernel's side of the scheduler: it keeps the jobs and their runs, and does what they are for; when, the service says. */
+/** The kernel's side of the scheduler: it keeps jobs and runs, and does what they are for; when, the service says. */
 export class Scheduler {
   readonly #deps: SchedulerDeps
   readonly #desk: RunDesk
@@ -55,7 +55,7 @@ export class Scheduler {
   constructor(deps: SchedulerDeps) {
     this.#deps = deps
     this.#desk = new RunDesk(deps.bus)
-    this.#runs = new SchedulerTerms({ ...deps, desk: this.#desk, deliver })
+    this.#runs = new SchedulerTerms({ ...deps, desk: this.#desk })
     this.terms = this.#runs.handlers
     this.tools = cronToolsOf(this)
   }
@@ -143,6 +143,11 @@ export class Scheduler {
     service()
       .configure(schedulerSettingsOf(config.current()))
       .catch((err: unknown) => log.warn({ err }, 'the scheduler takes its settings later'))
+  }
+
+  /** The kernel has all that a run may need. */
+  begin(): void {
+    this.#runs.begin()
   }
 
   /** What is under way may end within `graceMs`; the rest waits for the next kernel. */

@@ -45,8 +45,10 @@ export function insertCronRun(db: WritableDb, run: NewRun): CronRunRow | undefin
   const now = timestamp()
   return sql(
     db,
-    `INSERT INTO cron_runs (id, job_id, status, trigger, scheduled_for, missed_until, missed_count, error, created_at, finished_at)
-     VALUES (@id, @job_id, @status, @trigger, @scheduled_for, @missed_until, @missed_count, @error, @now, @finished_at)
+    `INSERT INTO cron_runs
+       (id, job_id, status, trigger, scheduled_for, missed_until, missed_count, error, created_at, finished_at)
+     VALUES
+       (@id, @job_id, @status, @trigger, @scheduled_for, @missed_until, @missed_count, @error, @now, @finished_at)
      ON CONFLICT DO NOTHING RETURNING *`,
   ).get({
     missed_until: null,
@@ -95,7 +97,8 @@ export function listCronRuns(db: ReadableDb, filter: CronRunFilter): (CronRunRow
 
 /** Those of a job that wait or are under way. */
 export function listActiveRuns(db: ReadableDb, jobId: string): CronRunRow[] {
-  const text = `SELECT * FROM cron_runs WHERE job_id = ? AND status IN ('waiting', 'running') ORDER BY scheduled_for, rowid`
+  const text = `SELECT * FROM cron_runs WHERE job_id = ? AND status IN ('waiting', 'running')
+    ORDER BY scheduled_for, rowid`
   return sql(db, text).all(jobId) as CronRunRow[]
 }
 
@@ -132,7 +135,8 @@ export function pruneRuns(db: WritableDb, before: string, limit: number): number
 
 /** Removes up to `limit` runs of a job that are not under way; returns how many. */
 export function deleteRunsOfJob(db: WritableDb, jobId: string, limit: number): number {
-  const text = `DELETE FROM cron_runs WHERE id IN (SELECT id FROM cron_runs WHERE job_id = ? AND status <> 'running' LIMIT ?)`
+  const text = `DELETE FROM cron_runs WHERE id IN (
+    SELECT id FROM cron_runs WHERE job_id = ? AND status <> 'running' LIMIT ?)`
   return sql(db, text).run(jobId, limit).changes
 }
 

@@ -283,7 +283,7 @@ describe('a change', () => {
   })
 
   test('a one-shot whose time is over can not be enabled again', async () => {
-    const at = new Date(Date.now() + 500).toISOString()
+    const at = new Date(Date.now() + 2_000).toISOString()
     const id = await create({ schedule_kind: 'once', schedule_expr: at, ...payload({ action: 'noop' }) })
     await ended(id)
     expect(await load(id)).toMatchObject({ enabled: false, next_run_at: null, last_status: 'success', upcoming: [] })
@@ -405,7 +405,7 @@ describe('a run at once', () => {
 })
 
 describe('what a job does', () => {
-  test('a task of the agent, in a session of the job’s own, as whoever made the job, but not above the agent itself', async () => {
+  test('a task of the agent, in a session of the job’s own, with no more authority than the agent’s', async () => {
     const id = await create(payload({ action: 'agent_task', prompt: 'Say something' }))
     expect(await run(id)).toMatchObject({ status: 'success', output_text: 'Said.' })
     await run(id)
@@ -475,7 +475,7 @@ describe('what a job does', () => {
     expect(rows).toMatchObject([{ amount: 12.5, tx_type: 'cron', currency: 'USD', tx_hash: null }])
   })
 
-  test('sessions that nobody uses, runs that are long over, the memory, numbers, a copy of the database, or nothing', async () => {
+  test('it sees to sessions, runs, the memory, numbers, a copy of the database, or nothing', async () => {
     const { id: idle } = await keel.client.sessions.createSession({ body: { agent_id: 'idle' } })
     openDatabase((db) =>
       db.prepare(`UPDATE sessions SET updated_at = '2020-01-01T00:00:00.000Z' WHERE id = ?`).run(idle),

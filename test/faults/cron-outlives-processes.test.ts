@@ -21,7 +21,8 @@ beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), 'keel-home-'))
   server = await startSlowServer()
   upstream = await startUpstream({ text: 'Said.' })
-  const more = `[cache]\nenabled = false\n\n[egress]\nallowed_hosts = ["127.0.0.1"]\n\n[scheduler]\nlease_seconds = ${leaseMs / 1_000}\n`
+  const lease = `[scheduler]\nlease_seconds = ${leaseMs / 1_000}\n`
+  const more = `[cache]\nenabled = false\n\n[egress]\nallowed_hosts = ["127.0.0.1"]\n\n${lease}`
   keel = await startDaemon({ home, config: upstreamConfig(upstream.url, more) })
 }, 30_000)
 
@@ -36,7 +37,7 @@ const cron = () => keel.client.cron
 
 /** Due in a moment, once. */
 async function once(payload_json: Record<string, unknown>, more: object = {}): Promise<string> {
-  const schedule_expr = timestamp(Date.now() + 300)
+  const schedule_expr = timestamp(Date.now() + 2_000)
   const job = { name: 'Once', schedule_kind: 'once' as const, schedule_expr, payload_json, ...more }
   return (await cron().createJob({ body: job })).id
 }

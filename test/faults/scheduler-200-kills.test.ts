@@ -39,7 +39,8 @@ test('200 kills of the scheduler at random moments: no occurrence is lost, none 
   for (let kill = 0; kill < kills; kill++) {
     // The old and the new one at once, now and then, as while one hands over to the other.
     const next = random() < 0.2 ? launch() : undefined
-    await delay(random() * 450)
+    if (random() < 0.5) await eventually('it is at work', () => running.hasWorked, 15_000)
+    await delay(random() * 200)
     if (running.hasWorked) killedAtWork += 1
     process.kill(running.pid, 'SIGKILL')
     if (!next) await running.exited

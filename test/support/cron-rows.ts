@@ -61,19 +61,19 @@ export interface Hook {
   host: string
   /** The idempotency key of each call, in the order of arrival. */
   keys: string[]
-  /** Answers with this status from now on. */
-  answerWith(status: number): void
+  /** From now on nobody is answered. */
+  fallSilent(): void
   close(): Promise<void>
 }
 
 /** Something that jobs call, and that writes down who called. */
 export async function startHook(): Promise<Hook> {
   const keys: string[] = []
-  let status = 200
+  let isSilent = false
   const server = createServer((request, response) => {
     keys.push(String(request.headers['idempotency-key']))
     request.resume()
-    response.writeHead(status).end('heard')
+    if (!isSilent) response.end('heard')
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -82,8 +82,8 @@ export async function startHook(): Promise<Hook> {
     url: `http://${host}/hook`,
     host,
     keys,
-    answerWith: (given) => {
-      status = given
+    fallSilent: () => {
+      isSilent = true
     },
     async close() {
       server.closeAllConnections()

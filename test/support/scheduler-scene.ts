@@ -28,6 +28,7 @@ export function schedulerScene(settings: Record<string, unknown> = {}) {
   const config = configSchema.parse({ scheduler: settings })
   const deps = { store, bus, log, config: { current: () => config } as LiveConfig } as ActionDeps
   const terms = new SchedulerTerms({ ...deps, desk: new RunDesk(bus), deliver: () => null })
+  terms.begin()
 
   return {
     store,

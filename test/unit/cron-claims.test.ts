@@ -195,7 +195,7 @@ describe('an occurrence that is due beside an earlier run', () => {
     expect(runsOf(store, id).filter((run) => run.startsWith('waiting'))).toHaveLength(queue)
   })
 
-  test('a run that waits for its next attempt counts as an earlier one, and does not hold up what may begin now', () => {
+  test('one that waits for its next attempt counts as earlier, and does not hold up what may begin now', () => {
     const { id } = addJob(store, { overlap: 'queue' })
     claim(store, planFor(store, id))
     finish(store, taken(id), { status: 'error', error: 'no', retry_at: timestamp(firstDue + 2 * hourMs) })
@@ -262,14 +262,14 @@ describe('a taken run', () => {
       run.id,
       run.id,
     ])
-    expect(lapseLeases(store.durable, timestamp(firstDue + leaseMs), nowhere)).toEqual([])
-    expect(lapseLeases(store.durable, until, nowhere)).toHaveLength(1)
+    expect(lapseLeases(store.durable, { endedBy: timestamp(firstDue + leaseMs) }, nowhere)).toEqual([])
+    expect(lapseLeases(store.durable, { endedBy: until }, nowhere)).toHaveLength(1)
     expect(renewLeases(store.write, [held], until)).toEqual([run.id])
     expect(finish(store, run)).toBeUndefined()
   })
 
   test('of a kernel that ends in order is begun again, as if it had not been', () => {
-    giveBackRuns(store.durable)
+    giveBackRuns(store.durable, null)
     expect(loadCronRun(store.read, run.id)).toMatchObject({ status: 'waiting', attempt: 0, started_at: null })
     expect(finish(store, run)).toBeUndefined()
     expect(take(store, { holder: 'next' })[0]?.run).toMatchObject({ id: run.id, attempt: 1 })
@@ -277,7 +277,7 @@ describe('a taken run', () => {
 
   test('does what may not be done twice once, whoever has it', () => {
     expect(beginOnce(store.durable, run.id)).toBe(true)
-    giveBackRuns(store.durable)
+    giveBackRuns(store.durable, null)
     taken(jobId)
     expect(beginOnce(store.durable, run.id)).toBe(false)
   })
@@ -294,13 +294,13 @@ describe('a run whose process died', () => {
     claim(store, planFor(store, id))
     const run = taken(id)
     const error = 'the process that ran it died'
-    expect(lapseLeases(store.durable, timestamp(firstDue + leaseMs), nowhere)).toMatchObject([
+    expect(lapseLeases(store.durable, { endedBy: timestamp(firstDue + leaseMs) }, nowhere)).toMatchObject([
       { what: 'retrying', run: { id: run.id, status: 'waiting', error } },
     ])
     const [again] = take(store, { now: firstDue + leaseMs })
     expect(again?.run.attempt).toBe(2)
     const later = timestamp(firstDue + 2 * leaseMs)
-    expect(lapseLeases(store.durable, later, nowhere)).toMatchObject([
+    expect(lapseLeases(store.durable, { endedBy: later }, nowhere)).toMatchObject([
       { what: 'finished', run: { status: 'error', error } },
     ])
     expect(loadCronJob(store.read, id)).toMatchObject({
@@ -318,7 +318,9 @@ describe('a run whose process died', () => {
     if (trigger === 'manual') insertManualRun(store.durable, id)
     else claim(store, planFor(store, id))
     taken(id)
-    expect(lapseLeases(store.durable, 'all', nowhere)).toMatchObject([{ what: 'finished', run: { status: 'error' } }])
+    expect(lapseLeases(store.durable, { endedBy: 'now' }, nowhere)).toMatchObject([
+      { what: 'finished', run: { status: 'error' } },
+    ])
     expect(take(store)).toEqual([])
   })
 
@@ -326,9 +328,9 @@ describe('a run whose process died', () => {
     const jobs = Array.from({ length: 60 }, () => addJob(store).id)
     claim(store, ...jobs.map((id) => planFor(store, id)))
     expect(take(store, { limit: 60 })).toHaveLength(60)
-    expect(lapseLeases(store.durable, timestamp(firstDue), nowhere)).toEqual([])
+    expect(lapseLeases(store.durable, { endedBy: timestamp(firstDue) }, nowhere)).toEqual([])
     // No more at once than the event loop can wait for.
-    expect([1, 2, 3].map(() => lapseLeases(store.durable, 'all', nowhere).length)).toEqual([50, 10, 0])
+    expect([1, 2, 3].map(() => lapseLeases(store.durable, { endedBy: 'now' }, nowhere).length)).toEqual([50, 10, 0])
   })
 })
 
@@ -521,7 +523,7 @@ test('nothing that is asked again and again goes through all jobs or all runs', 
   const take = (db: WritableDb) => takeRuns(db, { holder: 'x', now: at, until: at, limit: 1 })
   expect(planOf(store, take)).toContain('cron_runs_waiting')
   expect(planOf(store, take)).toContain('cron_runs_active (job_id=? AND status=?)')
-  expect(planOf(store, (db) => lapseLeases(db, at, nowhere))).toContain('cron_runs_leased')
+  expect(planOf(store, (db) => lapseLeases(db, { endedBy: at }, nowhere))).toContain('cron_runs_leased')
   expect(planOf(store, (db) => countRunsUnderWay(db))).toContain('cron_runs_leased')
   expect(planOf(store, (db) => hasRunFor(db, 'x', at))).toContain('cron_runs_of_day (scheduled_for=?)')
   expect(planOf(store, (db) => pruneRuns(db, at, 1))).toContain('cron_runs_newest (created_at<?)')

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type LiveConfig, openConfig } from '#kernel/config/live-config.ts'
+import { RunDesk } from '#kernel/scheduler/run-desk.ts'
 import { Scheduler } from '#kernel/scheduler/scheduler.ts'
 import { idempotencyKey } from '#kernel/store/cron-claims.ts'
 import { type CronJobFields, loadCronJob } from '#kernel/store/cron-jobs.ts'
@@ -16,7 +17,7 @@ import { RuntimeError } from '#sdk/errors.ts'
 import type { Client } from '#sdk/service.ts'
 import type { agentService, TurnEnd } from '#sdk/services/agent.ts'
 import { type RunOutcome, schedulerBounds, type TakenRun } from '#sdk/services/scheduler.ts'
-import { firstDue, hourMs, jobFields, planFor } from '../support/cron-scene.ts'
+import { firstDue, hourMs, jobFields, nowhere, planFor } from '../support/cron-scene.ts'
 import { notingTool, openGate } from '../support/gate-scene.ts'
 import { newSession } from '../support/ingest-scene.ts'
 import { tempHome } from '../support/temp-home.ts'
@@ -61,11 +62,13 @@ beforeEach(() => {
       turns: () => turns,
       toolbox: () => openToolbox([() => tools]),
       service: () => ({ wake: async () => null, configure: async () => null }),
+      deliver: nowhere,
     })
-  scheduler = start()
   restart = () => {
     scheduler = start()
   }
+  restart()
+  scheduler.begin()
 })
 let restart: () => void
 
@@ -139,6 +142,16 @@ describe('the terms of the scheduler', () => {
     const { jobs } = await call('due', { now: firstDue, limit: 50 })
     const schedule = { kind: 'every', every_ms: hourMs }
     expect(jobs).toEqual([{ id, revision: 1, schedule, next_run_at: firstDue, catch_up: 'once' }])
+  })
+
+  test('nothing is due before the kernel has all that a run may need', async () => {
+    restart()
+    add({ action: 'noop' })
+    const due = call('due', { now: firstDue, limit: 50 })
+    const first = await Promise.race([due, new Promise((resolve) => setImmediate(() => resolve('nothing yet')))])
+    expect(first).toBe('nothing yet')
+    scheduler.begin()
+    expect((await due).jobs).toHaveLength(1)
   })
 
   test('a taken run says all that is needed to do it', async () => {
@@ -507,7 +520,7 @@ test('a job that is changed by somebody with less authority has no more than the
   expect(scheduler.update(id, { name: 'Another' }, 'Creator').authority).toBe('Peer')
 })
 
-test('whoever waits for a run that does not end is told which', async () => {
+test('whoever waits for a run and leaves does not end it', async () => {
   const id = add({ action: 'noop' })
   const leaving = new AbortController()
   const waiting = scheduler.runNow(id, leaving.signal)
@@ -515,4 +528,12 @@ test('whoever waits for a run that does not end is told which', async () => {
   leaving.abort(new RuntimeError('cancelled'))
   await left
   await expect(scheduler.runNow(id, new AbortController().signal)).rejects.toMatchObject({ kind: 'conflict' })
+})
+
+test('whoever waits for a run that does not end is told which', async () => {
+  const desk = new RunDesk(gate.bus)
+  await claim(add({ action: 'noop' }))
+  const { run_id } = await take()
+  const waiting = desk.ended(loadCronRun(gate.store.read, run_id), 1, new AbortController().signal)
+  await expect(waiting).rejects.toMatchObject({ kind: 'timeout', message: `cron run ${run_id} has not ended yet` })
 })

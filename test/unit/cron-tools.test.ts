@@ -57,7 +57,7 @@ test('their risks are as written down', () => {
   expect(tools.map(({ name, risk, idempotent }) => [name, risk, idempotent])).toEqual([
     ['schedule_reminder', 'Caution', false],
     ['schedule_job', 'Caution', false],
-    ['list_jobs', 'Safe', true],
+    ['list_jobs', 'Caution', true],
     ['cancel_job', 'Caution', true],
   ])
 })
