@@ -1,7 +1,7 @@
 import type { OutboundMessage } from '#sdk/channels/message.ts'
 import type { PlatformName } from '#sdk/channels/platforms.ts'
 import type { OutboundPart } from '../adapter.ts'
-import { formatParts } from '../format/format-parts.ts'
+import { type FormattedPart, formatParts } from '../format/format-parts.ts'
 
 type Content = Pick<OutboundPart, 'text' | 'plain' | 'file'>
 
@@ -27,6 +27,6 @@ export function outboundParts(message: OutboundMessage, platform: PlatformName):
   }))
 }
 
-function withoutFile({ text, plain }: { text: string; plain: string }): Content {
+function withoutFile({ text, plain }: FormattedPart): Content {
   return { text, plain, file: null }
 }

@@ -1,4 +1,4 @@
-import { channelBounds, type OutboundMessage, type SendOutcome } from '#sdk/channels/message.ts'
+import type { OutboundMessage, SendOutcome } from '#sdk/channels/message.ts'
 import type { PlatformName } from '#sdk/channels/platforms.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { Adapter } from '../adapter.ts'
@@ -31,10 +31,6 @@ export async function sendMessage(
   const begunAt = performance.now()
   try {
     const parts = outboundParts(message, platform)
-    if (parts.length > channelBounds.parts) {
-      const error = `The message takes ${parts.length} parts, and ${channelBounds.parts} are the most`
-      return { status: 'failed', error, code: 'too_many_parts' }
-    }
     for (const part of parts.slice(message.parts_sent)) {
       const timeLeft = times.sendMs - (performance.now() - begunAt)
       if (timeLeft < times.partMs) {

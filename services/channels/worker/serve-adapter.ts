@@ -6,7 +6,7 @@ import type { ServiceHandlers } from '#sdk/service.ts'
 import type { Adapter } from '../adapter.ts'
 import type { adapterService } from '../adapter-contract.ts'
 import type { ErrorText } from '../error-text.ts'
-import { formatParts } from '../format/format-parts.ts'
+import { draftText } from '../format/format-parts.ts'
 import type { ChannelTimes } from '../times.ts'
 import { leavingError } from './failure.ts'
 import { knownUpdates } from './known-updates.ts'
@@ -45,8 +45,7 @@ export function serveAdapter({
     draft: ({ text, ...draft }, { signal }) =>
       told(async () => {
         if (!adapter.draft) throw new RuntimeError('not_implemented', `${title} shows no answer while it is written`)
-        const [first] = formatParts(text, platform)
-        return first ? adapter.draft({ ...draft, ...first }, signal) : { message_id: draft.message_id }
+        return adapter.draft({ ...draft, ...draftText(text, platform) }, signal)
       }),
     typing: (chat, { signal }) => told(async () => (await adapter.typing?.(chat, signal)) ?? null),
     answerPress: (press, { signal }) => told(async () => (await adapter.answerPress?.(press, signal)) ?? null),
