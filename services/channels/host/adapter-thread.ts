@@ -53,14 +53,16 @@ export class AdapterThread {
 
   /** Waits for a thread that is starting; `unavailable` while one waits to be started again. */
   async client(signal: AbortSignal): Promise<AdapterClient> {
-    if (this.#closing.signal.aborted) throw unavailable(this.#options.brief, this.#options.times.restart.firstMs)
-    if (this.#restartAt !== null) throw unavailable(this.#options.brief, this.#restartAt - performance.now())
+    this.#assertUp()
     signal.throwIfAborted()
     const { promise, resolve, reject } = Promise.withResolvers<AdapterClient>()
     const give = () => reject(signal.reason)
     signal.addEventListener('abort', give, { once: true })
     this.#client.promise.then(resolve, reject)
-    return promise.finally(() => signal.removeEventListener('abort', give))
+    const client = await promise.finally(() => signal.removeEventListener('abort', give))
+    // Who stops it waits for calls that were sent, and knows of no others.
+    this.#assertUp()
+    return client
   }
 
   /** Lets calls under way come to their end, within bounds, and ends it for good. */
@@ -75,6 +77,13 @@ export class AdapterThread {
       await Promise.race([finished, delay(times.drainMs, undefined, { ref: false })])
     }
     await worker.terminate()
+  }
+
+  #assertUp(): void {
+    const { brief, times } = this.#options
+    if (this.#restartAt !== null) throw unavailable(brief, this.#restartAt - performance.now())
+    // A thread's wire ends a moment before the thread does.
+    if (this.#closing.signal.aborted || this.#peer?.isClosed) throw unavailable(brief, times.restart.firstMs)
   }
 
   #start(): void {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import type { OutboundMessage, SendOutcome } from '#sdk/channels/message.ts'
 import { platforms } from '#sdk/channels/platforms.ts'
@@ -163,7 +164,9 @@ export class HostedAdapter {
   }
 
   #change(changed: Partial<AdapterState>): void {
-    this.#state = { ...this.#state, ...changed }
+    const next = { ...this.#state, ...changed }
+    if (isDeepStrictEqual(next, this.#state)) return
+    this.#state = next
     this.#report()
   }
 
