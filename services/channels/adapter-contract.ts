@@ -76,6 +76,9 @@ export const hostForAdapter = service('host', {
   report: notice(reception),
 })
 
+/** A thread's first word: its adapter can be called. */
+export const hello = adapterState.pick({ mode: true })
+
 /** A thread's answer to a ping. */
 export const pulse = z.object({
   /** Bytes outside the thread's heap, which the heap's own bound does not count. */

@@ -73,6 +73,7 @@ test('while one adapter hangs and another crashes again and again, the third goe
 
 const ends: [Oddity, string][] = [
   ['throws at start', 'bot ***:*** is gone'],
+  ['has no mode', 'It does not say how it receives'],
   ['rejects unhandled', 'nobody handles this'],
   ['throws late', 'thrown out of nowhere'],
   ['leaks its heap', 'Worker terminated due to reaching memory limit: JS heap out of memory'],

@@ -2,10 +2,18 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { RuntimeError } from '#sdk/errors.ts'
 import { startHeartbeat } from '#sdk/rpc/heartbeat.ts'
-import { Peer } from '#sdk/rpc/peer.ts'
+import { Peer, type PeerOptions } from '#sdk/rpc/peer.ts'
 import { portChannel } from '#sdk/rpc/port-channel.ts'
 import type { Client, ServiceHandlers } from '#sdk/service.ts'
-import { type AdapterBrief, adapterService, hostForAdapter, pulse, type ThreadStart } from '../adapter-contract.ts'
+import type { AdapterState } from '#sdk/services/channels.ts'
+import {
+  type AdapterBrief,
+  adapterService,
+  hello,
+  hostForAdapter,
+  pulse,
+  type ThreadStart,
+} from '../adapter-contract.ts'
 import { backOffMs, type ChannelTimes } from '../times.ts'
 
 const entry = new URL('../adapter-worker.ts', import.meta.url)
@@ -21,11 +29,11 @@ export interface ThreadOptions {
   /** It is not started before. */
   after: Promise<unknown>
   /** The adapter can be called. */
-  onReady: (hello: { mode?: unknown }) => void
+  onReady: (mode: AdapterState['mode']) => void
   onActivity: (at: string) => void
   /** It ended unasked, and is started again after the wait. */
   onCrash: (reason: unknown, waitMs: number) => void
-  onFault: (message: string) => void
+  faults: Pick<PeerOptions, 'onFault' | 'onHandlerFailure'>
 }
 
 type AdapterClient = Client<typeof adapterService>
@@ -88,12 +96,12 @@ export class AdapterThread {
 
   #start(): void {
     if (this.#closing.signal.aborted) return
-    const { brief, times, handlers, onReady, onActivity, onCrash, onFault } = this.#options
+    const { brief, times, handlers, onReady, onActivity, onCrash, faults } = this.#options
     this.#restartAt = null
     const { port1, port2 } = new MessageChannel()
     const start: ThreadStart = { brief, times, port: port2 }
     const worker = new Worker(entry, { name: brief.name, workerData: start, transferList: [port2], resourceLimits })
-    const peer = new Peer(portChannel(port1), { onFault })
+    const peer = new Peer(portChannel(port1), faults)
     this.#worker = worker
     this.#peer = peer
     let reason: unknown
@@ -105,8 +113,10 @@ export class AdapterThread {
     const late = setTimeout(() => end(`It did not start within ${times.readyMs} ms`), times.readyMs)
 
     peer.serve(hostForAdapter, handlers)
-    peer.onNotice('$/hello', (hello) => {
+    peer.onNotice('$/hello', (given) => {
       clearTimeout(late)
+      const { data } = hello.safeParse(given)
+      if (!data) return end('It does not say how it receives')
       this.#readyAt = performance.now()
       stopHeartbeat = startHeartbeat(
         peer,
@@ -120,7 +130,7 @@ export class AdapterThread {
           onSilence: () => end('It hangs'),
         },
       )
-      onReady(hello)
+      onReady(data.mode)
       this.#client.resolve(peer.connect(adapterService))
     })
     worker.on('error', (thrown) => {

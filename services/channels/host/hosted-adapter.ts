@@ -4,7 +4,7 @@ import type { OutboundMessage, SendOutcome } from '#sdk/channels/message.ts'
 import { platforms } from '#sdk/channels/platforms.ts'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import type { CallContext, Chunk, Client, Params, Result } from '#sdk/service.ts'
-import { type AdapterState, adapterState, type channelsService } from '#sdk/services/channels.ts'
+import type { AdapterState, channelsService } from '#sdk/services/channels.ts'
 import type { kernelForChannels } from '#sdk/services/kernel.ts'
 import { type AdapterBrief, type adapterService, lastWordMs, type ReceptionState } from '../adapter-contract.ts'
 import { type ErrorText, errorTextFor } from '../error-text.ts'
@@ -56,7 +56,7 @@ export class HostedAdapter {
           return null
         },
       },
-      onReady: ({ mode }) => this.#change({ mode: adapterState.shape.mode.parse(mode) }),
+      onReady: (mode) => this.#change({ mode }),
       onActivity: (last_activity) => {
         // What changes all the time is told when asked for.
         this.#state = { ...this.#state, last_activity }
@@ -66,7 +66,11 @@ export class HostedAdapter {
         log.warn({ channel: name, reason: last_error, restart_ms }, 'an adapter ended and is started again')
         this.#change({ state: 'backing_off', last_error, failures: this.#thread.crashes })
       },
-      onFault: (message) => log.error({ channel: name }, message),
+      faults: {
+        onFault: (message) => log.error({ channel: name }, message),
+        onHandlerFailure: (method, cause) =>
+          log.error({ channel: name, reason: this.#errorText(cause) }, `${method} failed`),
+      },
     })
     this.#report()
   }

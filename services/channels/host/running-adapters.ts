@@ -57,7 +57,7 @@ export class RunningAdapters {
   }
 
   async stop(): Promise<void> {
-    await this.configure({ allowed_hosts: [], agent_name: '', adapters: {} })
+    await Promise.all([...this.#running.values()].map((adapter) => adapter.stop()))
   }
 
   async #replace(name: PlatformName, brief: AdapterBrief | undefined): Promise<void> {

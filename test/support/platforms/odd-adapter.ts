@@ -10,6 +10,7 @@ export type Oddity =
   | 'calm'
   | 'silent'
   | 'throws at start'
+  | 'has no mode'
   | 'hangs at start'
   | 'loses its connection'
   | 'is refused'
@@ -64,11 +65,12 @@ export const createOdd: CreateAdapter<PlatformName> = (settings, host) => {
 }
 
 class OddAdapter implements Adapter {
-  readonly mode = 'gateway'
+  readonly mode: Adapter['mode']
   readonly #oddity: string
   readonly #host: AdapterHost
 
   constructor(oddity: string, host: AdapterHost) {
+    this.mode = oddity === 'has no mode' ? (undefined as unknown as 'gateway') : 'gateway'
     this.#oddity = oddity
     this.#host = host
   }
