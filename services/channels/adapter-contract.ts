@@ -9,7 +9,8 @@ import type { AdapterModule } from './adapters.ts'
 import { type ChannelTimes, channelTimes } from './times.ts'
 
 /*
- * What the host and an adapter's thread say to each other. A thread serves one platform, so none of it names the channel.
+ * What the host and an adapter's thread say to each other. A thread serves one platform, so none of it names the
+ * channel.
  */
 
 const { parse, send, draft, typing, answerPress, fetchMedia } = channelsService.methods

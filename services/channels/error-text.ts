@@ -12,7 +12,7 @@ const minSecretLength = 4
 /** Says what went wrong in one line that may be shown and logged. */
 export type ErrorText = (thrown: unknown) => string
 
-/** Knows the settings' own secrets beside those that look like one: what a library says may hold the address it asked. */
+/** Knows the settings' own secrets beside those that look like one: a library may tell the whole address it asked. */
 export function errorTextFor(settings: object): ErrorText {
   const secrets = secretsOf(settings)
   return (thrown) => {
