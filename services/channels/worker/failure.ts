@@ -14,7 +14,7 @@ export function outcomeOf(thrown: unknown, errorText: ErrorText): SendOutcome {
   return { status: 'retry', error, code, retry_after_ms: wholeMs(thrown.retryAfterMs) }
 }
 
-/** As it may leave the thread: what a platform says keeps its code, what is ours its kind, and nothing tells secrets. */
+/** As it may leave the thread: what a platform says keeps its code, what is ours its kind, and no secret is told. */
 export function leavingError(thrown: unknown, errorText: ErrorText): RuntimeError {
   const message = errorText(thrown)
   if (thrown instanceof RuntimeError) return new RuntimeError(thrown.kind, message, thrown.details)
