@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { InboundMessage } from '#sdk/channels/message.ts'
+import { platforms } from '#sdk/channels/platforms.ts'
 import type { Adapter } from '../../services/channels/adapter.ts'
 import { readMessage, readPress } from '../../services/channels/adapters/discord/inbound.ts'
 import { createDiscord } from '../../services/channels/adapters/discord.ts'
@@ -377,6 +378,17 @@ test('a file goes out with its name, type and bytes', async () => {
   const file = { delivery_id: 'd1', index: 0, about }
   await connect(host).send(outboundPart({ chat_id: channel, text: '', file }), deadline())
   expect(discord.sent[0]?.files).toEqual([{ filename: 'report.pdf', content_type: 'application/pdf', bytes }])
+})
+
+test('a file that Discord does not take is not sent', async () => {
+  const host = new TestHost()
+  const size_bytes = platforms.discord.fileBytes + 1
+  host.files.set('d1/0', new Uint8Array(size_bytes))
+  const about = { kind: 'video', filename: 'a.mp4', content_type: 'video/mp4', size_bytes, caption: null } as const
+  const part = outboundPart({ chat_id: channel, file: { delivery_id: 'd1', index: 0, about } })
+  const error = await refusalOf(connect(host).send(part, deadline()))
+  expect(error).toMatchObject({ code: 'file_too_large', permanent: true })
+  expect(discord.requests).toEqual([])
 })
 
 test('a rate limit is told with how long to wait, and is not waited for here', async () => {

@@ -6,7 +6,7 @@ import {
   type InboundMessage,
   type InboundPress,
 } from '#sdk/channels/message.ts'
-import type { MediaKind } from '#sdk/channels/platforms.ts'
+import { mediaKindOf } from '../../media-kind.ts'
 
 const maxNameLength = 256
 const slackbot = 'USLACKBOT'
@@ -157,18 +157,13 @@ function readFile(given: unknown): InboundAttachment[] {
   const contentType = data.mimetype?.slice(0, maxNameLength) ?? null
   return [
     {
-      kind: kindOf(contentType),
+      kind: mediaKindOf(contentType),
       ref: data.url_private_download ?? data.url_private,
       filename: data.name?.slice(0, maxNameLength) ?? null,
       content_type: contentType,
       size_bytes: data.size ?? null,
     },
   ]
-}
-
-function kindOf(contentType: string | null): MediaKind {
-  const family = contentType?.split('/')[0]
-  return family === 'image' || family === 'audio' || family === 'video' ? family : 'document'
 }
 
 /** In Slack's own markup: what a person types in such a form comes escaped. */
