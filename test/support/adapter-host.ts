@@ -14,6 +14,8 @@ export class TestHost {
   connections = 0
   /** Where set, accepting fails with it. */
   refusal: Error | null = null
+  /** Where set, accepting waits for it. */
+  hold: Promise<void> | null = null
   /** Lines of the log. */
   readonly lines: string[] = []
   readonly files = new Map<string, Uint8Array>()
@@ -54,6 +56,7 @@ export class TestHost {
   }
 
   async #accept(updates: ChannelUpdate[], cursor: string | null): Promise<void> {
+    await this.hold
     if (this.refusal) throw this.refusal
     if (cursor !== null && cursor.length > 4_096) throw new Error('The cursor is too long')
     for (const update of updates) {

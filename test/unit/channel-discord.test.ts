@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { InboundMessage } from '#sdk/channels/message.ts'
+import { platforms } from '#sdk/channels/platforms.ts'
 import type { Adapter } from '../../services/channels/adapter.ts'
 import { readMessage, readPress } from '../../services/channels/adapters/discord/inbound.ts'
 import { createDiscord } from '../../services/channels/adapters/discord.ts'
@@ -174,6 +175,40 @@ test('another process resumes from the cursor alone', async () => {
   expect(discord.resumed).toEqual([2])
 })
 
+test('when the address to resume at is gone, the session is resumed at the general one', async () => {
+  const host = new TestHost()
+  const { stop, over } = follow(connect(host))
+  await host.until(() => host.connections > 0 && host.cursor !== null)
+  stop.abort()
+  await over
+  discord.say('meanwhile')
+  const cursor = host.cursor?.replace(/ws:[^"]+/, 'ws://127.0.0.1:9/gateway') ?? null
+  const next = new TestHost({ cursor })
+  const adapter = connect(next)
+  expect(await follow(adapter).over).toMatchObject({ code: 'close_1006', permanent: false })
+  follow(adapter)
+  await next.until(() => next.updates.length === 1)
+  expect(discord.identified).toHaveLength(1)
+})
+
+test('however many channels speak, the cursor stays within its bound and remembers the latest', async () => {
+  const host = new TestHost()
+  await connected(host)
+  const channels = Array.from({ length: 100 }, (_, index) => `1234567890123456${String(index).padStart(4, '0')}`)
+  for (const channel_id of channels) discord.say('hello', { channel_id, guild_id: '12345678901234567890' })
+  await host.until(() => host.updates.length === channels.length)
+  expect(host.cursor?.length).toBeLessThanOrEqual(4_096)
+  expect(host.cursor).toContain(channels.at(-1))
+})
+
+test.each(['', 'null', '{}', '[1]', '{"session":{"id":1},"seen":[]}', '{"session":null,"seen":"x"}'])(
+  'a cursor that can not be read (%j) is a beginning',
+  async (cursor) => {
+    await connected(new TestHost({ cursor }))
+    expect(discord.identified).toHaveLength(1)
+  },
+)
+
 test('an event that could not be kept is replayed: the sequence does not pass it', async () => {
   const host = new TestHost()
   const adapter = connect(host)
@@ -193,11 +228,16 @@ test('heartbeats acknowledge what is kept and no more', async () => {
   discord.heartbeatMs = 30
   const host = new TestHost()
   await connected(host)
+  await host.until(() => host.cursor !== null)
+  const held = Promise.withResolvers<void>()
+  host.hold = held.promise
   discord.say('one')
-  await host.until(() => host.updates.length === 1)
-  const kept = (JSON.parse(host.cursor ?? '') as { session: { seq: number } }).session.seq
-  while (discord.heartbeats.at(-1) !== kept) await once(discord.events, 'heartbeat', { signal: deadline() })
-  expect(kept).toBe(2)
+  const before = discord.heartbeats.length
+  while (discord.heartbeats.length < before + 4) await once(discord.events, 'heartbeat', { signal: deadline() })
+  expect(discord.heartbeats.at(-1)).toBe(1)
+  held.resolve()
+  while (discord.heartbeats.at(-1) !== 2) await once(discord.events, 'heartbeat', { signal: deadline() })
+  expect(host.updates).toHaveLength(1)
 })
 
 test('Discord may ask for a new connection, and gets it without a loss', async () => {
@@ -338,6 +378,17 @@ test('a file goes out with its name, type and bytes', async () => {
   const file = { delivery_id: 'd1', index: 0, about }
   await connect(host).send(outboundPart({ chat_id: channel, text: '', file }), deadline())
   expect(discord.sent[0]?.files).toEqual([{ filename: 'report.pdf', content_type: 'application/pdf', bytes }])
+})
+
+test('a file that Discord does not take is not sent', async () => {
+  const host = new TestHost()
+  const size_bytes = platforms.discord.fileBytes + 1
+  host.files.set('d1/0', new Uint8Array(size_bytes))
+  const about = { kind: 'video', filename: 'a.mp4', content_type: 'video/mp4', size_bytes, caption: null } as const
+  const part = outboundPart({ chat_id: channel, file: { delivery_id: 'd1', index: 0, about } })
+  const error = await refusalOf(connect(host).send(part, deadline()))
+  expect(error).toMatchObject({ code: 'file_too_large', permanent: true })
+  expect(discord.requests).toEqual([])
 })
 
 test('a rate limit is told with how long to wait, and is not waited for here', async () => {

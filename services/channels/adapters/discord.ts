@@ -1,6 +1,7 @@
 import type { GatewayDispatchPayload } from 'discord-api-types/v10'
 import { LRUCache } from 'lru-cache'
-import { type ChannelUpdate, channelBounds } from '#sdk/channels/message.ts'
+import type { ChannelUpdate } from '#sdk/channels/message.ts'
+import { acceptUpdates } from '../accept-updates.ts'
 import type { CreateAdapter } from '../adapter.ts'
 import { PlatformError } from '../platform-error.ts'
 import { fetchPlatformMedia } from '../platform-media.ts'
@@ -45,15 +46,6 @@ export const createDiscord: CreateAdapter<'discord'> = (settings, host) => {
     return [pressed.press]
   }
 
-  /** The cursor goes with the last updates: what fails before is replayed. */
-  async function accept(updates: readonly ChannelUpdate[], before: Progress, after: Progress): Promise<void> {
-    const most = channelBounds.updates
-    for (let at = 0; at === 0 || at < updates.length; at += most) {
-      const cursor = writeProgress(at + most < updates.length ? before : after)
-      await host.accept(updates.slice(at, at + most), cursor)
-    }
-  }
-
   async function follow(signal: AbortSignal): Promise<void> {
     const { id: ownId } = await api.identity(signal)
     const start = progress ?? readProgress(await host.cursor())
@@ -72,7 +64,7 @@ export const createDiscord: CreateAdapter<'discord'> = (settings, host) => {
           eventsSince += events.length
           const sameSession = session?.sessionId === current.session?.sessionId
           if (updates.length > 0 || !sameSession || eventsSince >= eventsPerCursor) {
-            await accept(updates, current, next)
+            await acceptUpdates(host, updates, { before: writeProgress(current), after: writeProgress(next) })
             eventsSince = 0
           }
           current = next

@@ -139,7 +139,8 @@ export async function followGateway(stay: GatewayStay, signal: AbortSignal): Pro
     while (!signal.aborted) {
       const events = waiting.splice(0, eventsAtOnce)
       if (events.length > 0) {
-        const reached = session && { ...session, sequence: Math.max(session.sequence, ...events.map(({ s }) => s)) }
+        const sequences = events.map(({ s }) => s).filter(Number.isInteger)
+        const reached = session && { ...session, sequence: Math.max(session.sequence, ...sequences) }
         await keep(events, reached)
         if (session && session.sessionId === reached?.sessionId) session = reached
       } else if (lost !== undefined) {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { channelBounds, type InboundAttachment, type InboundMessage, type InboundPress } from '#sdk/channels/message.ts'
-import type { MediaKind } from '#sdk/channels/platforms.ts'
+import { mediaKindOf } from '../../media-kind.ts'
 
 /** Discord's ids: numbers of 64 bits, as text. */
 export const snowflake = z.string().regex(/^\d{1,20}$/)
@@ -120,18 +120,13 @@ function readAttachment(given: unknown): InboundAttachment[] {
   const contentType = data.content_type?.slice(0, maxNameLength) ?? null
   return [
     {
-      kind: kindOf(contentType),
+      kind: mediaKindOf(contentType),
       ref: data.url,
       filename: data.filename?.slice(0, maxNameLength) ?? null,
       content_type: contentType,
       size_bytes: data.size ?? null,
     },
   ]
-}
-
-function kindOf(contentType: string | null): MediaKind {
-  const family = contentType?.split('/')[0]
-  return family === 'image' || family === 'audio' || family === 'video' ? family : 'document'
 }
 
 function nameOf({ global_name, username }: z.infer<typeof user>): string | null {

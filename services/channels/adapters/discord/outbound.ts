@@ -5,6 +5,7 @@ import type { MessageButton } from '#sdk/channels/message.ts'
 import { platforms } from '#sdk/channels/platforms.ts'
 import type { Adapter, AdapterHost, OutboundPart } from '../../adapter.ts'
 import { PlatformError } from '../../platform-error.ts'
+import { readBounded } from '../../read-bounded.ts'
 import { type DiscordApi, read } from './api.ts'
 import { snowflake } from './inbound.ts'
 
@@ -77,20 +78,8 @@ export class DiscordOutbox {
 
   async #readFile(file: NonNullable<OutboundPart['file']>): Promise<RawFile> {
     const { filename, content_type } = file.about
-    const most = platforms.discord.fileBytes
-    const chunks: Uint8Array[] = []
-    let length = 0
-    for await (const chunk of this.#host.readFile(file)) {
-      chunks.push(chunk)
-      length += chunk.byteLength
-      if (length > most) {
-        throw new PlatformError(`Discord takes no file of more than ${most} bytes`, {
-          code: 'file_too_large',
-          permanent: true,
-        })
-      }
-    }
-    return { name: filename, data: Buffer.concat(chunks), contentType: content_type }
+    const data = await readBounded(this.#host.readFile(file), platforms.discord.fileBytes)
+    return { name: filename, data, contentType: content_type }
   }
 }
 

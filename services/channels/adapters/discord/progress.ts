@@ -4,7 +4,7 @@ import type { ChannelUpdate } from '#sdk/channels/message.ts'
 import { snowflake } from './inbound.ts'
 
 /** Channels whose last message is remembered: their cursor stays well below its bound of 4,096 characters. */
-const maxChannels = 40
+const maxChannels = 32
 
 const seenChannel = z.object({ channel: snowflake, guild: snowflake.nullable(), last: snowflake })
 export type SeenChannel = z.infer<typeof seenChannel>
