@@ -341,7 +341,7 @@ test('a pressed button is an update, and is acknowledged by its own id', async (
   ])
 })
 
-test('a webhook is set with its secret, and what comes is read', async () => {
+test('a webhook is set with its secret, and what comes, again until it is taken, is read', async () => {
   const hook = await startHookReceiver()
   const settings = { mode: 'webhook', webhook_url: hook.url, webhook_secret: 'hook-secret_1' } as const
   try {
@@ -349,8 +349,11 @@ test('a webhook is set with its secret, and what comes is read', async () => {
     const adapter = connect(host, settings)
     const { stop, over } = follow(adapter)
     await host.until(() => host.connections > 0)
+    hook.refuseNext(500)
     telegram.say('by webhook')
+    const first = await hook.next()
     const { headers, body } = await hook.next()
+    expect(body).toBe(first.body)
     expect(headers['x-telegram-bot-api-secret-token']).toBe('hook-secret_1')
     expect(telegram.webhook?.allowed_updates).toContain('callback_query')
     expect(await adapter.parse?.(body)).toMatchObject([{ text: 'by webhook', sender_id: ada }])

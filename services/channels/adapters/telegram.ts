@@ -6,7 +6,7 @@ import { type ChannelUpdate, channelBounds } from '#sdk/channels/message.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { CreateAdapter, MediaRequest, MediaSource } from '../adapter.ts'
 import { PlatformError } from '../platform-error.ts'
-import { fetchPlatformMedia } from '../platform-media.ts'
+import { fetchPlatformMedia, withApiHost } from '../platform-media.ts'
 import { read, TelegramApi, type TelegramBot } from './telegram/api.ts'
 import { allowedUpdates, readUpdate } from './telegram/inbound.ts'
 import { TelegramOutbox } from './telegram/outbound.ts'
@@ -90,11 +90,9 @@ export const createTelegram: CreateAdapter<'telegram'> = (settings, host) => {
     if (info.file_size !== undefined && info.file_size > maxBytes) {
       throw new RuntimeError('too_large', `The file is larger than ${maxBytes} bytes`)
     }
-    // Whoever sets the address of the Bot API means it: a server of one's own may stand in the house.
-    const { host: apiHost } = new URL(api.root)
     const source = await fetchPlatformMedia(
       { ref: api.fileUrl(info.file_path), kind, maxBytes },
-      { hosts: [apiHost], host: { ...host, allowedHosts: [...host.allowedHosts, apiHost] } },
+      { hosts: [], host: withApiHost(host, api.root) },
       signal,
     )
     return { ...source, filename: basename(info.file_path) }

@@ -1,8 +1,8 @@
 import { EventEmitter, once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
 import { answerJson, bodyOf, type Fault, Faults, failed, formOf } from './faults.ts'
+import { type Webhook, WebhookSender } from './webhook-sender.ts'
 
 export interface SentTelegramMessage {
   message_id: number
@@ -35,13 +35,12 @@ export const telegramGroup = { id: -1_001_234_567_890, type: 'supergroup', title
 const firstUpdateId = 500_000_000
 const maxTextUnits = 4_096
 const maxFileBytes = 20 * 1024 * 1024
-const redeliverMs = 50
 const fileFields = ['photo', 'audio', 'video', 'document', 'voice', 'animation']
 
 /**
  * Telegram's Bot API on loopback, for one bot: long polling that forgets what an offset confirms, webhooks that are sent
- * again until they are taken, messages, edits, uploads and files. `events` tells of `request` (with the method), `sent`, `edited`, `polling` and
- * `delivered` (with the webhook's status).
+ * again until they are taken, messages, edits, uploads and files. `events` tells of `request` (with the method), `sent`,
+ * `edited`, `polling` (with the offset) and `delivered` (with the webhook's status).
  */
 export class FakeTelegram {
   readonly events = new EventEmitter()
@@ -64,9 +63,12 @@ export class FakeTelegram {
     this.#serve(request, response).catch(() => response.destroy())
   })
   readonly #closing = new AbortController()
+  readonly #webhooks = new WebhookSender(
+    () => this.#nextWebhook(),
+    (status) => this.events.emit('delivered', status),
+  )
   #pending: Record<string, unknown>[] = []
   #poll: AbortController | null = null
-  #delivering = false
   #updateId = firstUpdateId
   #messageId = 1_000
   #port = 0
@@ -143,53 +145,28 @@ export class FakeTelegram {
   pushRaw(update: Record<string, unknown>): Record<string, unknown> {
     this.#pending.push(update)
     this.events.emit('pending')
-    this.#deliver()
+    this.#webhooks.wake()
     return update
   }
 
   async close(): Promise<void> {
     this.#closing.abort()
+    this.#webhooks.stop()
     this.#server.closeAllConnections()
     this.#server.close()
     await once(this.#server, 'close')
   }
 
-  /** To the webhook, in order, each until it is taken. */
-  #deliver(): void {
-    if (this.#delivering) return
-    this.#delivering = true
-    this.#deliverAll()
-      .catch((thrown: unknown) => {
-        if (!this.#closing.signal.aborted) throw thrown
-      })
-      .finally(() => {
-        this.#delivering = false
-      })
-  }
-
-  async #deliverAll(): Promise<void> {
-    for (;;) {
-      const { webhook } = this
-      const [update] = this.#pending
-      if (!webhook || !update) return
-      if ((await this.#deliverOne(webhook, update)) < 300) this.#pending.splice(this.#pending.indexOf(update), 1)
-      else await delay(redeliverMs, undefined, { signal: this.#closing.signal })
+  #nextWebhook(): Webhook | null {
+    const [update] = this.#pending
+    if (!this.webhook || !update) return null
+    const { url, secret_token } = this.webhook
+    const headers: Record<string, string> = {}
+    if (secret_token !== null) headers['x-telegram-bot-api-secret-token'] = secret_token
+    const taken = () => {
+      this.#pending = this.#pending.filter((entry) => entry !== update)
     }
-  }
-
-  async #deliverOne({ url, secret_token }: NonNullable<FakeTelegram['webhook']>, update: unknown): Promise<number> {
-    const secret = secret_token === null ? {} : { 'x-telegram-bot-api-secret-token': secret_token }
-    const headers = { 'content-type': 'application/json', ...secret }
-    try {
-      const { signal } = this.#closing
-      const { status, body } = await fetch(url, { method: 'POST', headers, body: JSON.stringify(update), signal })
-      await body?.cancel()
-      this.events.emit('delivered', status)
-      return status
-    } catch (thrown) {
-      if (this.#closing.signal.aborted) throw thrown
-      return 599
-    }
+    return { url, headers, body: JSON.stringify(update), taken }
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -289,7 +266,7 @@ export class FakeTelegram {
       secret_token: secret_token === undefined ? null : String(secret_token),
       allowed_updates: (allowed_updates ?? []) as string[],
     }
-    this.#deliver()
+    this.#webhooks.wake()
     return done(true)
   }
 

@@ -121,7 +121,8 @@ function readPress(given: unknown): InboundPress | null {
 }
 
 /**
- * A topic is a thread; in groups without topics Telegram gives replies a thread id as well, to which nothing can be sent.
+ * A topic is a thread; in groups without topics Telegram gives replies a thread id as well, to which nothing can be
+ * sent.
  */
 function addressOf({ chat: { id, type }, message_thread_id, is_topic_message }: z.infer<typeof place>) {
   const topic = is_topic_message && message_thread_id !== undefined
