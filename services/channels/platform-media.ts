@@ -10,6 +10,11 @@ export function mediaHosts(platformHosts: readonly string[], { allowedHosts }: P
   return [...platformHosts, ...allowedHosts.flatMap((host) => [host, `http://${host}`])]
 }
 
+/** Whoever sets the address of a platform's API means it: a server of one's own may stand in the house. */
+export function withApiHost(host: AdapterHost, apiUrl: string): AdapterHost {
+  return { ...host, allowedHosts: [...host.allowedHosts, new URL(apiUrl).host] }
+}
+
 /**
  * A file that a platform keeps at an address, from its own hosts alone: the address stood in a message, which anyone
  * may have written. `headers` are not sent on to where it may lead. `too_large` past `maxBytes`.
