@@ -14,6 +14,7 @@ import type { LogFeed } from './logs/logger.ts'
 import type { Memory } from './memory/memory.ts'
 import type { Plugins } from './plugins/registry.ts'
 import type { ToolJudge } from './policy/judge.ts'
+import type { Scheduler } from './scheduler/scheduler.ts'
 import type { SealedStore } from './secrets/sealed-store.ts'
 import type { NicknameWriter } from './sessions/nickname-writer.ts'
 import type { Catalogs } from './skills/catalog/catalog.ts'
@@ -50,6 +51,7 @@ export interface Context {
   catalogs: Catalogs
   plugins: Plugins
   memory: Memory
+  scheduler: Scheduler
   toolbox: Toolbox
   turns: TurnRunner
   inFlight: InFlight

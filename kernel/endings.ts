@@ -6,6 +6,7 @@ import type { EventSockets } from './http/websocket.ts'
 import type { CostLedger } from './inference/cost-ledger.ts'
 import type { LiveLogFeed } from './logs/log-feed.ts'
 import type { Memory } from './memory/memory.ts'
+import type { Scheduler } from './scheduler/scheduler.ts'
 import type { Store } from './store/store.ts'
 import type { Supervisor } from './supervisor/supervisor.ts'
 import type { TurnRunner } from './turns/turn-runner.ts'
@@ -26,6 +27,7 @@ interface Parts {
   sockets: EventSockets
   turns: TurnRunner
   memory: Pick<Memory, 'close'>
+  scheduler: Pick<Scheduler, 'close'>
   supervisor: Supervisor
   costs: CostLedger
   bus: EventBus
@@ -46,6 +48,7 @@ export function kernelEndings(parts: Parts) {
     sockets,
     turns,
     memory,
+    scheduler,
     supervisor,
     costs,
     bus,
@@ -74,7 +77,7 @@ export function kernelEndings(parts: Parts) {
       log.info({ reason }, 'Keel is stopping')
       stopHousekeeping()
       const serverClosed = server.close(stopMs.turns + stopMs.requests)
-      await turns.close(stopMs.turns)
+      await Promise.all([scheduler.close(stopMs.turns), turns.close(stopMs.turns)])
       await memory.close()
       await sockets.close()
       await serverClosed
@@ -89,6 +92,7 @@ export function kernelEndings(parts: Parts) {
       const stoppedAt = Date.now()
       await server.stopAccepting(handoverMs.requests)
       // From here on nobody waits but those whose requests take too long.
+      await scheduler.close(0)
       await turns.close(0)
       await memory.close()
       feed.close()

@@ -9,7 +9,8 @@ import { toolSettingsOf } from './tools/settings.ts'
 
 const keyChangedCode = 1008
 
-interface Followers extends Pick<Context, 'home' | 'bus' | 'skills' | 'plugins' | 'memory' | 'supervisor' | 'tickets'> {
+interface Followers
+  extends Pick<Context, 'home' | 'bus' | 'skills' | 'plugins' | 'memory' | 'scheduler' | 'supervisor' | 'tickets'> {
   log: Logger
   setLevel: (level: ReturnType<LiveConfig['current']>['agent']['log_level']) => void
   configureInference: () => Promise<unknown>
@@ -28,6 +29,7 @@ export function followConfig(
     skills,
     plugins,
     memory,
+    scheduler,
     configureInference,
     tools,
     supervisor,
@@ -43,6 +45,7 @@ export function followConfig(
     // A process that is not there now asks for its settings when it starts.
     await configureInference().catch((err) => log.warn({ err }, 'the inference service takes its settings later'))
     memory.configure()
+    scheduler.configure()
     if (supervisor.status().some(({ name, state }) => name === 'tools' && state === 'ready'))
       await tools.configure(toolSettingsOf(config.current(), home.root))
     const key = currentApiKey(home, config.current())

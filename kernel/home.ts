@@ -18,6 +18,8 @@ export interface Home {
   readonly plugins: string
   readonly workspace: string
   readonly logs: string
+  /** Copies of the database; made with the first of them. */
+  readonly backups: string
   readonly run: string
   readonly secretKey: string
   readonly apiKey: string
@@ -43,6 +45,7 @@ export function homePaths(path?: string, env: NodeJS.ProcessEnv = process.env): 
     plugins: join(root, 'plugins'),
     workspace: join(root, 'workspace'),
     logs: join(root, 'logs'),
+    backups: join(root, 'backups'),
     run: join(root, 'run'),
     secretKey: join(root, 'secret.key'),
     apiKey: join(root, 'api.key'),

@@ -1,9 +1,12 @@
+import { schedule } from 'node-cron'
 import type { Logger } from 'pino'
 import type { Memory } from './memory/memory.ts'
 import { pruneCache } from './store/inference-state.ts'
 import type { Store } from './store/store.ts'
 
-const everyMs = 600_000
+const everyTenMinutes = '*/10 * * * *'
+/** A tick that comes late, because the machine slept, runs all the same unless the next one is there, in milliseconds. */
+const lateMs = 600_000
 
 /** What must be tidied now and then. Returns the way to stop. */
 export function startHousekeeping({
@@ -24,6 +27,14 @@ export function startHousekeeping({
       log.warn({ err }, 'housekeeping failed')
     }
   }
-  const timer = setInterval(tidy, everyMs)
-  return () => clearInterval(timer)
+  const task = schedule(everyTenMinutes, tidy, {
+    name: 'housekeeping',
+    noOverlap: true,
+    missedExecutionTolerance: lateMs,
+    // In a zone with summer time the repeated hour would pass without a tick.
+    timezone: 'UTC',
+    suppressMissedWarning: true,
+    logger: log,
+  })
+  return () => void task.destroy()
 }

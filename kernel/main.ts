@@ -5,6 +5,7 @@ import { agentService } from '#sdk/services/agent.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
 import { memoryService } from '#sdk/services/memory.ts'
 import { sandboxService } from '#sdk/services/sandbox.ts'
+import { schedulerService } from '#sdk/services/scheduler.ts'
 import { toolsService } from '#sdk/services/tools.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { Approvals } from './approvals/approvals.ts'
@@ -40,6 +41,7 @@ import { Memory } from './memory/memory.ts'
 import { Plugins } from './plugins/registry.ts'
 import { openJudge } from './policy/judge.ts'
 import { judgeSettings } from './policy/settings.ts'
+import { Scheduler } from './scheduler/scheduler.ts'
 import { currentApiKey } from './secrets/api-key.ts'
 import { openProviderKeys } from './secrets/provider-keys.ts'
 import { sealedRows } from './secrets/sealed-rows.ts'
@@ -170,6 +172,21 @@ export async function startKernel({
       service: () => supervisor.client(memoryService),
       inference: () => inference,
     })
+    const inFlight = openInFlight()
+    const scheduler = new Scheduler({
+      store,
+      bus,
+      config,
+      log,
+      home,
+      inFlight,
+      judge,
+      approvals,
+      memory,
+      turns: () => turns,
+      toolbox: () => toolbox,
+      service: () => supervisor.client(schedulerService),
+    })
     const supervisor = startSupervisor({
       specs: serviceSpecs({
         inference: inferenceTerms({ store, costs, bus, settings }),
@@ -180,6 +197,7 @@ export async function startKernel({
           callTool: (params, call) => toolStep(params, call, { store, bus, toolbox, judge, approvals, turns }),
         },
         memory: memory.terms,
+        scheduler: scheduler.terms,
         tools: { start: () => toolSettingsOf(config.current(), home.root) },
         sandbox: {
           loadPlugin: (version) => plugins.loadModules(version),
@@ -217,6 +235,7 @@ export async function startKernel({
     const toolbox = openToolbox([
       () => builtins,
       () => memory.tools,
+      () => scheduler.tools,
       skillToolsOf({ skills, tools, workspace: () => scriptWorkspace(config.current()) }),
       () => plugins.tools(),
     ])
@@ -280,9 +299,10 @@ export async function startKernel({
       catalogs: new Catalogs(() => config.current().update),
       plugins,
       memory,
+      scheduler,
       toolbox,
       turns,
-      inFlight: openInFlight(),
+      inFlight,
       rateLimits,
       tickets,
     }
@@ -313,6 +333,7 @@ export async function startKernel({
       skills,
       plugins,
       memory,
+      scheduler,
       configureInference: () => inference.configure(settings()),
       tools,
       supervisor,
@@ -327,7 +348,7 @@ export async function startKernel({
     const stopHousekeeping = startHousekeeping({ store, memory, log })
     // What was cut off may be about to call one of their tools.
     await Promise.race([pluginsRead, delay(pluginsMs, undefined, { ref: false })])
-    const resumed = turns.resumeUnfinished(context.inFlight)
+    const resumed = turns.resumeUnfinished(inFlight)
     memory.wake()
     const replays = new AbortController()
     guests.push(() => replays.abort())
@@ -350,6 +371,7 @@ export async function startKernel({
       sockets,
       turns,
       memory,
+      scheduler,
       supervisor,
       costs,
       bus,

@@ -200,6 +200,8 @@ export const events = {
   cron_run_retrying: z.object({ ...cronRunFields, attempt: count, error: z.string(), retry_at: time }),
   /** `count` occurrences from `scheduled_for` to `until` do not run. */
   cron_run_skipped: z.object({ ...cronRunFields, until: time, count, reason: z.string() }),
+  /** What a run of a job that announces its runs has brought, or why it failed, cut at 4 KiB. */
+  cron_run_announced: z.object({ ...cronRunFields, channel: z.string(), text: z.string() }),
   /** It failed too often in a row, or names an action that there is not, and runs no more until it is enabled again. */
   cron_job_paused: z.object({ job_id: z.string(), name: z.string(), status: z.string(), consecutive_errors: count }),
   /** The clock was set, or the machine slept, by so many milliseconds. */

@@ -7,6 +7,7 @@ import { auditHandlers } from './audit.ts'
 import { breakerHandlers } from './breaker.ts'
 import { compatHandlers } from './compat.ts'
 import { configHandlers } from './config.ts'
+import { cronHandlers } from './cron.ts'
 import { eventsHandlers } from './events.ts'
 import { feedbackHandlers } from './feedback.ts'
 import { healthHandlers } from './health.ts'
@@ -31,7 +32,7 @@ export const areas: Areas<typeof api, Context> = {
   memory: { table: api.memory, handlers: memoryHandlers },
   models: { table: api.models, handlers: modelsHandlers },
   providers: { table: api.providers, handlers: providersHandlers },
-  cron: { table: api.cron, handlers: {} },
+  cron: { table: api.cron, handlers: cronHandlers },
   stats: { table: api.stats, handlers: statsHandlers },
   breaker: { table: api.breaker, handlers: breakerHandlers },
   agent: { table: api.agent, handlers: agentHandlers },

@@ -7,9 +7,9 @@ import type { healthRoutes } from '#sdk/contracts/health.ts'
 /** Answers from memory and one indexed read, whatever else is down. */
 export const healthHandlers: Handlers<
   typeof healthRoutes,
-  Pick<Context, 'version' | 'startedAt' | 'config' | 'store' | 'supervisor' | 'inferenceView'>
+  Pick<Context, 'version' | 'startedAt' | 'config' | 'store' | 'supervisor' | 'inferenceView' | 'scheduler'>
 > = {
-  getHealth(_, { version, startedAt, config, store, supervisor, inferenceView }) {
+  getHealth(_, { version, startedAt, config, store, supervisor, inferenceView, scheduler }) {
     const { agent, models } = config.current()
     const inference = inferenceView.latest()
     const breakers = Object.entries(inference?.breakers ?? {}).map(([name, { state }]) => ({ name, state }))
@@ -19,7 +19,7 @@ export const healthHandlers: Handlers<
     const allOpen = breakers.length > 0 && breakers.every(({ state }) => state === 'open')
     const anyDown = services.some(({ state }) => state === 'down')
     return {
-      status: database === 'error' || allOpen || anyDown ? 'warning' : 'ok',
+      status: database === 'error' || allOpen || anyDown || scheduler.isStalled ? 'warning' : 'ok',
       version,
       agent: agent.name,
       uptime_seconds: Math.floor((Date.now() - startedAt) / 1000),
@@ -32,6 +32,7 @@ export const healthHandlers: Handlers<
       checks: {
         database,
         ...(fault && { database_reason: faultText[fault] }),
+        scheduler: scheduler.isStalled ? 'stalled' : 'ok',
         providers: Object.fromEntries(breakers.map(({ name, state }) => [name, state])),
         services: Object.fromEntries(services.map(({ name, state }) => [name, state])),
       },

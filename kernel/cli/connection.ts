@@ -40,10 +40,18 @@ export function openSession(io: CliIo, options: GlobalOptions): CliSession {
   const client = createClient({
     url,
     apiKey: options.apiKey || io.env.KEEL_API_KEY || homeKey(home, io.env, url, isRemote),
-    fetch: (input, init) =>
-      fetch(input, { ...init, signal: AbortSignal.any([io.signal, init?.signal ?? AbortSignal.timeout(answerMs)]) }),
+    fetch: async (input, init) => {
+      const signal = AbortSignal.any([io.signal, init?.signal ?? AbortSignal.timeout(answerMs)])
+      return fetch(input, { ...init, signal, ...(init?.signal && { dispatcher: await patientDispatcher() }) })
+    },
   })
   return { io, options, out: createOutput(io, options), home, url, client, isRemote }
+}
+
+/** Waits for as long as the caller does; left to itself, `fetch` gives an answer up that takes five minutes to begin. */
+async function patientDispatcher() {
+  const { Agent } = await import('undici')
+  return new Agent({ headersTimeout: 0 })
 }
 
 /** Asks the server; where none runs on this machine, does it without one. */

@@ -1,12 +1,13 @@
 import { RuntimeError } from '#sdk/errors.ts'
 import { memoryTiers } from '#sdk/services/memory-entry.ts'
 import type { CliSession } from './connection.ts'
+import { given } from './given.ts'
+import { oneLine } from './one-line.ts'
 import { confirmed } from './plugin-install.ts'
 import { duration } from './status.ts'
 
 /** How long forgetting, and tidying up, may take, in milliseconds. */
 const longMs = 600_000
-const maxShown = 100
 
 export interface FindOptions {
   limit?: string
@@ -18,10 +19,6 @@ export interface FindOptions {
 
 const textOf = (words: readonly string[]) => words.join(' ')
 const number = (scores: number | null) => (scores === null ? '–' : scores.toFixed(2))
-const oneLine = (text: string, length = maxShown) => {
-  const line = text.replace(/\s+/g, ' ')
-  return line.length > length ? `${line.slice(0, length)}…` : line
-}
 
 export async function searchMemory(
   { client, out }: CliSession,
@@ -255,10 +252,4 @@ function tierOf(name: string) {
   const tier = memoryTiers.find((known) => known === name)
   if (!tier) throw new RuntimeError('invalid', `The tiers are ${memoryTiers.join(', ')}; ${name} is none`)
   return tier
-}
-
-/** Without what was not given. */
-function given<T extends Record<string, unknown>>(values: T) {
-  const present = Object.entries(values).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(present) as { [K in keyof T]: Exclude<T[K], undefined> }
 }

@@ -1,7 +1,7 @@
-import { jsonObject } from '#sdk/contracts/values.ts'
-import { RuntimeError, reasonOf } from '#sdk/errors.ts'
+import { RuntimeError } from '#sdk/errors.ts'
 import type { PluginSetting } from '#sdk/plugin-manifest.ts'
 import type { CliSession } from './connection.ts'
+import { readJsonObject } from './json-input.ts'
 import { readSecret } from './read-secret.ts'
 
 export async function listPlugins({ client, out }: CliSession): Promise<void> {
@@ -116,22 +116,10 @@ export async function runPluginTool(
   tool: string,
   json = '{}',
 ): Promise<void> {
-  const body = toolInput(json)
+  const body = readJsonObject(json, 'the input')
   out.value(await client.plugins.executePluginTool({ params: { name, tool }, body }), (answer) => {
     if ('request_id' in answer) return out.line(`It waits for an approval: keel approvals approve ${answer.request_id}`)
     out.line(answer.result.output)
     if (!answer.result.success) throw new RuntimeError('unprocessable', `${tool} failed`)
   })
-}
-
-function toolInput(json: string): Record<string, unknown> {
-  let input: unknown
-  try {
-    input = JSON.parse(json)
-  } catch (thrown) {
-    throw new RuntimeError('invalid', `the input is not JSON: ${reasonOf(thrown)}`)
-  }
-  const { success, data } = jsonObject.safeParse(input)
-  if (!success) throw new RuntimeError('invalid', 'the input is not a JSON object')
-  return data
 }

@@ -14,6 +14,7 @@ import { chat } from './chat.ts'
 import type { CliIo, GlobalOptions } from './cli-io.ts'
 import { checkConfig, getSetting, setSetting, unsetSetting } from './config.ts'
 import { openSession } from './connection.ts'
+import { addCronCommands } from './cron-commands.ts'
 import { doctor } from './doctor.ts'
 import { showLogs } from './logs.ts'
 import { addMemoryCommands } from './memory-commands.ts'
@@ -213,6 +214,7 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
     .action((id: string, _, command: Command) => revokeGrant(session(command), id))
 
   addMemoryCommands(program, session)
+  addCronCommands(program, session, onExitCode)
 
   const skill = program
     .command('skill')

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { ReadableDb } from '#kernel/store/database.ts'
 import { findMemory, type MemoryRow } from '#kernel/store/memories.ts'
 import { listToolCalls } from '#kernel/store/tool-calls.ts'
+import { ownTool } from '#kernel/tools/own-tool.ts'
 import type { Tool, ToolCaller } from '#kernel/tools/tool.ts'
 import { cutOutput } from '#sdk/cut-output.ts'
 import { memoryBounds, type ScoredMemory } from '#sdk/services/memory.ts'
@@ -49,7 +50,7 @@ const rememberInput = z.object({
 
 function rememberTool(memory: MemoryForTools): Tool {
   return {
-    ...common('remember', 'Keeps a fact in long-term memory.', rememberInput),
+    ...ownTool('remember', 'Keeps a fact in long-term memory.', rememberInput),
     risk: 'Caution',
     // What is said twice is kept once.
     idempotent: true,
@@ -95,7 +96,7 @@ const recallInput = z.object({
 
 function recallTool(memory: MemoryForTools): Tool {
   return {
-    ...common('recall', 'Searches long-term memory.', recallInput),
+    ...ownTool('recall', 'Searches long-term memory.', recallInput),
     risk: 'Caution',
     idempotent: true,
     timeoutMs: searchMs,
@@ -132,7 +133,7 @@ const forgetInput = z.object({
 
 function forgetTool(memory: MemoryForTools): Tool {
   return {
-    ...common('forget_memory', 'Removes one entry from long-term memory, for good.', forgetInput),
+    ...ownTool('forget_memory', 'Removes one entry from long-term memory, for good.', forgetInput),
     risk: 'Dangerous',
     idempotent: true,
     timeoutMs: forgetMs,
@@ -156,7 +157,7 @@ const noInput = z.object({})
 
 function statsTool(memory: MemoryForTools): Tool {
   return {
-    ...common('get_memory_stats', 'Tells how much is remembered, by kind.', noInput),
+    ...ownTool('get_memory_stats', 'Tells how much is remembered, by kind.', noInput),
     risk: 'Safe',
     idempotent: true,
     timeoutMs: searchMs,
@@ -168,21 +169,6 @@ function statsTool(memory: MemoryForTools): Tool {
         return `${tier}: ${active} remembered, ${superseded} superseded, ${dropped} dropped`
       })
       return { status: 'success', output: lines.join('\n'), metadata: counts }
-    },
-  }
-}
-
-function common(name: string, description: string, schema: z.ZodType<Record<string, unknown>>) {
-  return {
-    name,
-    description,
-    parameters: z.toJSONSchema(schema, { io: 'input' }) as Record<string, unknown>,
-    paths: [],
-    version: '1',
-    source: { kind: 'builtin' as const },
-    parse(raw: Record<string, unknown>): Record<string, unknown> | string {
-      const parsed = schema.safeParse(raw)
-      return parsed.success ? parsed.data : z.prettifyError(parsed.error)
     },
   }
 }

@@ -49,8 +49,8 @@ export function resolveAuthority({
   ceilings: readonly Authority[]
 }): ResolvedAuthority {
   const granted = grants.map(({ level }) => level).reduce(higher, 'External')
-  const ceiling = ceilings.length > 0 ? ceilings.reduce(lower) : null
-  const level = ceiling === null ? granted : lower(granted, ceiling)
+  const ceiling = ceilings.length > 0 ? ceilings.reduce(lowerAuthority) : null
+  const level = ceiling === null ? granted : lowerAuthority(granted, ceiling)
   return { level, sources: grants.map(({ source }) => source), ceiling, threat_downgraded: level !== granted }
 }
 
@@ -58,7 +58,7 @@ function higher(left: Authority, right: Authority): Authority {
   return authorityAtLeast(left, right) ? left : right
 }
 
-function lower(left: Authority, right: Authority): Authority {
+export function lowerAuthority(left: Authority, right: Authority): Authority {
   return authorityAtLeast(left, right) ? right : left
 }
 

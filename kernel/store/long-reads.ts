@@ -1,4 +1,6 @@
 import { costSummary } from './costs.ts'
+import { listCronJobs } from './cron-jobs.ts'
+import { listCronRuns } from './cron-runs.ts'
 import { findNaming, findOfSession } from './memory-forgetting.ts'
 import {
   countMemories,
@@ -29,6 +31,8 @@ export const longReads = {
   exportMemories,
   findOfSession,
   findNaming,
+  listCronJobs,
+  listCronRuns,
 }
 
 export type LongReads = typeof longReads

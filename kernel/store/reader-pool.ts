@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { Piscina } from 'piscina'
+import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import type { LongReads } from './long-reads.ts'
 import type { Told } from './reader-worker.ts'
 import { StoreError } from './store-fault.ts'
@@ -12,9 +13,12 @@ const checkpointBytes = 4 * 1024 * 1024
 /** With no more pages than this left in it, the log is cut off on the event loop: a few milliseconds, with the disk's flush. */
 const cutOffPages = 256
 
-/** Runs the named read on a thread with its own read-only connection. */
+/** What takes long, on threads that have read-only connections of their own. */
 export interface ReaderPool {
+  /** Runs the named read. */
   run<K extends keyof LongReads>(name: K, args: Parameters<LongReads[K]>[1]): Promise<ReturnType<LongReads[K]>>
+  /** Copies the database into the empty file `target`, and reads every page of the copy. */
+  copyTo(target: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -41,12 +45,17 @@ export function openReaderPool({ path, watch, checkPages, cutLog, onFault }: Rea
   })
   const closing = new AbortController()
 
-  async function work<T>(name: 'read' | 'check' | 'checkpoint', task: unknown, signal?: AbortSignal): Promise<T> {
+  async function work<T>(
+    name: 'read' | 'check' | 'checkpoint' | 'copy',
+    task: unknown,
+    signal?: AbortSignal,
+  ): Promise<T> {
     const told: Told<T> = await piscina.run(task, { name, ...(signal && { signal }) })
     if ('value' in told) return told.value
     const thrown = new StoreError(told.fault, { cause: new Error(told.reason) })
-    // That the log could not be moved is no reason to refuse what still fits into it.
-    if (name !== 'checkpoint' || told.fault === 'corrupt') watch.note(told.fault, thrown)
+    // That the log could not be moved, or a copy not written, is no reason to refuse what still fits into the database.
+    const isOfRead = name === 'read' || name === 'check'
+    if (isOfRead || told.fault === 'corrupt') watch.note(told.fault, thrown)
     throw thrown
   }
 
@@ -69,6 +78,20 @@ export function openReaderPool({ path, watch, checkPages, cutLog, onFault }: Rea
   }
   return {
     run: (name, args) => work('read', { name, args }),
+    async copyTo(target) {
+      const damage = await work<string | null>('copy', { target }, closing.signal).catch((thrown) => {
+        if (!(thrown instanceof StoreError) || thrown.fault === 'corrupt') throw thrown
+        throw new RuntimeError(
+          'unavailable',
+          `The database could not be copied: ${reasonOf(thrown.cause)}`,
+          undefined,
+          {
+            cause: thrown,
+          },
+        )
+      })
+      if (damage !== null) throw new RuntimeError('unavailable', `The copy of the database is damaged: ${damage}`)
+    },
     async close() {
       clearInterval(checkpoints)
       closing.abort()

@@ -1,5 +1,6 @@
 import { workerData } from 'node:worker_threads'
 import { reasonOf } from '#sdk/errors.ts'
+import { copyDatabase } from './copy.ts'
 import { openReadable, openWritable, type ReadableDb } from './database.ts'
 import { findDamage } from './inspect.ts'
 import { type LongReads, longReads } from './long-reads.ts'
@@ -39,6 +40,11 @@ export function check(): Told<null> {
   const damage = tell(() => findDamage(opened()))
   if ('fault' in damage || damage.value === undefined) return 'fault' in damage ? damage : { value: null }
   return { fault: 'corrupt', reason: damage.value }
+}
+
+/** Copies the whole database into an empty file. Tells what is wrong with the copy, null when nothing is. */
+export function copy({ target }: { target: string }): Told<string | null> {
+  return tell(() => copyDatabase(path, target, timeoutMs) ?? null)
 }
 
 /** Rounds of a checkpoint: what was written during one is left to the next, which has much less to do. */

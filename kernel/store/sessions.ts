@@ -126,6 +126,18 @@ export function archiveSession(db: WritableDb, id: string): SessionRow {
   return loadSession(db, id)
 }
 
+/** Closes up to `limit` sessions that nobody has used since `before` and in which nothing is under way. */
+export function expireSessions(db: WritableDb, before: string, limit: number): SessionRow[] {
+  const rows = sql(
+    db,
+    `UPDATE sessions SET status = 'expired', closed_at = @now WHERE id IN (
+       SELECT s.id FROM sessions s WHERE s.status = 'active' AND s.updated_at < @before
+         AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.session_id = s.id AND t.status = 'running') LIMIT @limit)
+     RETURNING id`,
+  ).all({ before, limit, now: timestamp() }) as { id: string }[]
+  return rows.map(({ id }) => loadSession(db, id))
+}
+
 /** Makes an archived or expired session the active one of its scope, unless another is. */
 export function reactivateSession(db: WritableDb, session: SessionRow): void {
   if (session.status === 'active' || findActiveSession(db, session.agent_id, session.scope_key)) return

@@ -5,6 +5,7 @@ import { scanInput } from '#kernel/policy/threat.ts'
 import { nicknameFor } from '#kernel/sessions/nickname.ts'
 import { openSessionFor, type SessionAddress } from '#kernel/sessions/open-session.ts'
 import { sessionFields } from '#kernel/sessions/session-fields.ts'
+import type { WritableDb } from '#kernel/store/database.ts'
 import { appendMessage } from '#kernel/store/messages.ts'
 import { setNickname } from '#kernel/store/sessions.ts'
 import type { Store } from '#kernel/store/store.ts'
@@ -23,6 +24,8 @@ export interface NewMessage extends SessionAddress {
   /** What the way in and the sender are worth, before the ceilings. */
   grants: Grant[]
   streamed: boolean
+  /** Tells it from others with the same words, which are otherwise refused while one of them is being answered. */
+  message_id?: string | undefined
   model?: string | undefined
   no_cache?: boolean | undefined
   execution_timeout_ms?: number | undefined
@@ -45,10 +48,15 @@ export interface AcceptDeps {
   config: Config
   inFlight: InFlight
   turns: TurnRunner
+  /** Stored with the message and its turn, or not at all: what it throws refuses the message. */
+  alongside?: (turn: { turn_id: string; session_id: string }, db: WritableDb) => void
 }
 
 /** Judges a message, finds its session, stores both durably, and sets the turn going. What it returns is accepted for good. */
-export function acceptTurn(message: NewMessage, { store, bus, config, inFlight, turns }: AcceptDeps): AcceptedTurn {
+export function acceptTurn(
+  message: NewMessage,
+  { store, bus, config, inFlight, turns, alongside }: AcceptDeps,
+): AcceptedTurn {
   const threat = admit(message.content)
   const authority = resolveAuthority({
     grants: message.grants,
@@ -56,7 +64,7 @@ export function acceptTurn(message: NewMessage, { store, bus, config, inFlight, 
   })
   turns.requireRoom()
   const message_key = messageKey(
-    [message.session_id, message.channel, message.peer_id ?? message.sender_id, message.group_id],
+    [message.session_id, message.channel, message.peer_id ?? message.sender_id, message.group_id, message.message_id],
     message.content,
   )
   const release = inFlight.claim(message_key)
@@ -94,6 +102,7 @@ export function acceptTurn(message: NewMessage, { store, bus, config, inFlight, 
         user_message_id: userMessage.id,
         request_json: JSON.stringify(request),
       })
+      alongside?.({ turn_id, session_id: opened.session.id }, store.durable)
       // Within: what can fail after the message is stored would refuse what has been accepted.
       if (opened.session.nickname === null)
         setNickname(store.durable, opened.session.id, nicknameFor(message.content), 'heuristic')

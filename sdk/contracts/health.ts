@@ -16,7 +16,8 @@ export const health = z.object({
     database: z.enum(['ok', 'error']),
     /** What is wrong with the database or its disk, in plain words. */
     database_reason: z.string().optional(),
-    scheduler: z.enum(['ok', 'stalled']).optional(),
+    /** `stalled`: it has not looked at what is due for a while. */
+    scheduler: z.enum(['ok', 'stalled']),
     providers: z.record(z.string(), breakerState),
     services: z.record(z.string(), serviceState),
   }),

@@ -177,6 +177,7 @@ export const kernelForScheduler = service('kernel', {
   claim: method({
     params: clock.extend({ plans: z.array(claimPlan) }),
     result: z.object({
+      /** Plans that held. */
       claimed: z.number().int(),
       /** Runs whose place is taken by a later occurrence. */
       replaced: z.array(z.string()),

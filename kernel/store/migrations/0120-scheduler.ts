@@ -41,6 +41,7 @@ export const schedulerMigration: Migration = {
       );
       CREATE INDEX cron_jobs_due ON cron_jobs (next_run_at) WHERE enabled = 1 AND next_run_at IS NOT NULL;
       CREATE INDEX cron_jobs_by_name ON cron_jobs (name, id);
+      CREATE INDEX cron_jobs_by_maker ON cron_jobs (created_by);
 
       CREATE TABLE cron_runs (
         id TEXT PRIMARY KEY,
@@ -58,6 +59,8 @@ export const schedulerMigration: Migration = {
         lease_expires_at TEXT,
         turn_id TEXT,
         session_id TEXT,
+        -- 1: what may not be done twice was begun by this attempt or an earlier one.
+        begun INTEGER NOT NULL DEFAULT 0,
         duration_ms INTEGER,
         error TEXT,
         output_text TEXT,
@@ -68,8 +71,10 @@ export const schedulerMigration: Migration = {
       -- Each occurrence is claimed once, whoever claims.
       CREATE UNIQUE INDEX cron_runs_once ON cron_runs (job_id, scheduled_for) WHERE trigger <> 'manual';
       CREATE INDEX cron_runs_newest ON cron_runs (created_at DESC);
+      CREATE INDEX cron_runs_of_day ON cron_runs (scheduled_for);
       CREATE INDEX cron_runs_of_job ON cron_runs (job_id, created_at DESC);
-      CREATE INDEX cron_runs_waiting ON cron_runs (not_before, scheduled_for) WHERE status = 'waiting';
+      CREATE INDEX cron_runs_waiting ON cron_runs (scheduled_for) WHERE status = 'waiting';
+      CREATE INDEX cron_runs_put_off ON cron_runs (not_before) WHERE status = 'waiting' AND not_before IS NOT NULL;
       CREATE INDEX cron_runs_leased ON cron_runs (lease_expires_at) WHERE status = 'running';
       CREATE INDEX cron_runs_active ON cron_runs (job_id, status) WHERE status IN ('waiting', 'running');
 
