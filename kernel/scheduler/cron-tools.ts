@@ -17,9 +17,8 @@ import type { Schedule } from '#sdk/schedule/schedule.ts'
 import { readTimeZone } from '#sdk/schedule/time-zone.ts'
 import { type CronPayload, payloadBounds } from '#sdk/services/cron-payload.ts'
 import { maxToolOutputBytes } from '#sdk/services/tools.ts'
-import { firstTime, jobDefaults, scheduleFields, scheduleOf } from './job-input.ts'
+import { exprOf, firstTime, jobDefaults, scheduleFields, scheduleOf } from './job-input.ts'
 import type { Scheduler } from './scheduler.ts'
-import { exprOf, readWhen } from './when.ts'
 
 const timeoutMs = 10_000
 /** Jobs made in one session that are still to run. */
@@ -61,7 +60,7 @@ function reminderTool(scheduler: SchedulerForTools): Tool {
       const { session_id } = caller
       if (session_id === null) throw new RuntimeError('invalid', 'there is no conversation in which to remind')
       const zone = scheduler.zone()
-      const schedule = named('when', () => readWhen(when, Date.now(), zone))
+      const schedule = await named('when', () => readWords(when, zone))
       const job = make(scheduler, caller, {
         name: `Reminder: ${nicknameFor(text)}`,
         schedule,
@@ -91,7 +90,9 @@ function jobTool(scheduler: SchedulerForTools): Tool {
     run: answering(async (input, caller) => {
       const { name, schedule: words, task, timezone } = jobInput.parse(input)
       const zone = readTimeZone(timezone ?? scheduler.zone(), 'timezone')
-      const schedule = named('schedule', () => readScheduleWords(words, zone))
+      const schedule = await named('schedule', () =>
+        cronShape.test(words) ? readCron(words, zone) : readWords(words, zone),
+      )
       const job = make(scheduler, caller, { name, schedule, zone, payload: { action: 'agent_task', task } })
       return `The job is scheduled: ${described(job, zone)}`
     }),
@@ -100,11 +101,14 @@ function jobTool(scheduler: SchedulerForTools): Tool {
 
 const cronShape = /^(?:(?:CRON_)?TZ=|@)|^[\d*][\d*/,-]*(?: \S+){4,5}$/
 
-function readScheduleWords(words: string, zone: string): Schedule {
-  const now = Date.now()
-  return cronShape.test(words)
-    ? parseSchedule({ kind: 'cron', expr: words, tz: zone, now })
-    : readWhen(words, now, zone)
+function readCron(expr: string, tz: string): Schedule {
+  return parseSchedule({ kind: 'cron', expr, tz, now: Date.now() })
+}
+
+async function readWords(words: string, zone: string): Promise<Schedule> {
+  // A grammar of people's words is large, and most kernels never need it.
+  const { readWhen } = await import('./when.ts')
+  return readWhen(words, Date.now(), zone)
 }
 
 function make(
@@ -188,9 +192,9 @@ function shownTime(iso: string, zone: string): string {
 }
 
 /** The field is told with what is wrong with it. */
-function named<T>(field: string, read: () => T): T {
+async function named<T>(field: string, read: () => T | Promise<T>): Promise<T> {
   try {
-    return read()
+    return await read()
   } catch (thrown) {
     if (!isErrorOf(thrown, 'invalid')) throw thrown
     throw new RuntimeError('invalid', `${field}: ${thrown.message.replace(/^schedule_expr: /, '')}`)

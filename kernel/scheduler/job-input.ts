@@ -93,6 +93,18 @@ export function scheduleFields(schedule: Schedule, expr: string, tz: string) {
   }
 }
 
+/** The text that is kept of a schedule which was said in words. */
+export function exprOf(schedule: Schedule): string {
+  switch (schedule.kind) {
+    case 'cron':
+      return schedule.expr
+    case 'every':
+      return `${schedule.every_ms / 1_000}s`
+    case 'once':
+      return timestamp(schedule.at)
+  }
+}
+
 /** When a job that is enabled now is due for the first time. */
 export function firstTime(schedule: Schedule, now: number): string {
   const next = nextAfter(schedule, now)

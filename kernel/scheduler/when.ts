@@ -1,8 +1,9 @@
-import { type ParsedComponents, parse } from 'chrono-node'
+import { type ParsedResult, parse } from 'chrono-node/en'
 import { RuntimeError } from '#sdk/errors.ts'
-import { timestamp } from '#sdk/ids.ts'
 import { parseSchedule } from '#sdk/schedule/parse-schedule.ts'
 import type { Schedule } from '#sdk/schedule/schedule.ts'
+
+type ParsedTime = ParsedResult['start']
 
 const maxLength = 200
 const endOfTime = Date.UTC(9_999, 11, 31)
@@ -10,7 +11,7 @@ const minuteMs = 60_000
 const unitMs = { s: 1_000, m: minuteMs, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const
 const weekdays = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const
 
-const interval = /^every (?:(\d{1,6}) ?)?(s|m|h|d|w)(?:ecs?|econds?|ins?|inutes?|rs?|ours?|ays?|eeks?)?$/
+const interval = /^every (?:(\d{1,5}) ?)?(s|m|h|d|w)(?:ecs?|econds?|ins?|inutes?|rs?|ours?|ays?|eeks?)?$/
 const daily =
   /^(?:every |each )?(daily|day|weekday|workday|weekend|(?:sun|mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?)(?:day)?)s?(?: (.+))?$/
 /** What may stand beside a time and says nothing. */
@@ -30,18 +31,6 @@ export function readWhen(text: string, now: number, zone: string): Schedule {
   return { kind: 'once', at }
 }
 
-/** The text that is kept of a schedule which was said in words. */
-export function exprOf(schedule: Schedule): string {
-  switch (schedule.kind) {
-    case 'cron':
-      return schedule.expr
-    case 'every':
-      return `${schedule.every_ms / 1_000}s`
-    case 'once':
-      return timestamp(schedule.at)
-  }
-}
-
 function readRecurring(phrase: string, now: number, zone: string): Schedule {
   const [, amount, unit] = interval.exec(phrase) ?? []
   // Without a number a day is one by the clock, which may have 23 hours.
@@ -57,7 +46,7 @@ function readRecurring(phrase: string, now: number, zone: string): Schedule {
   return parseSchedule({ kind: 'cron', expr, tz: zone, now })
 }
 
-function isTimeOfDay(time: ParsedComponents): boolean {
+function isTimeOfDay(time: ParsedTime): boolean {
   return (
     time.isCertain('hour') && !time.isCertain('day') && !time.isCertain('weekday') && !time.isCertain('timezoneOffset')
   )
@@ -71,7 +60,7 @@ function daysOf(name: string): string {
 }
 
 /** The one time that the whole phrase names. */
-function timeIn(phrase: string, now: number, zone: string): ParsedComponents {
+function timeIn(phrase: string, now: number, zone: string): ParsedTime {
   const reference = { instant: new Date(now), timezone: offsetMinutes(now, zone) }
   const [found] = parse(phrase, reference, { forwardDate: true })
   if (!found || found.end) throw notUnderstood(phrase)
@@ -81,7 +70,7 @@ function timeIn(phrase: string, now: number, zone: string): ParsedComponents {
 }
 
 /** A span from now, and a time with a zone of its own, are instants; any other is what the zone's clocks show. */
-function instantOf(time: ParsedComponents, zone: string): number {
+function instantOf(time: ParsedTime, zone: string): number {
   if (time.isCertain('timezoneOffset')) return time.date().getTime()
   const two = (part: 'month' | 'day' | 'hour' | 'minute' | 'second') => String(time.get(part) ?? 0).padStart(2, '0')
   const date = `${time.get('year')}-${two('month')}-${two('day')}`

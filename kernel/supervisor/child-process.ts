@@ -69,6 +69,7 @@ export class ChildProcess {
   #deathReason: string | undefined
   #leaving = false
   #hasExited = false
+  #hasWorked = false
 
   constructor(spec: ServiceSpec, runDir: string, events: ChildEvents) {
     this.#spec = spec
@@ -103,6 +104,11 @@ export class ChildProcess {
     channel?.onClose(() => this.#timers.push(setTimeout(() => this.kill('its connection closed'), wirelessMs)))
     this.exited = this.#watchExit(runDir, channel)
     this.#greeted = channel ? this.#greet(channel) : new Promise(() => {})
+  }
+
+  /** It has asked the kernel for more than what to start with. */
+  get hasWorked(): boolean {
+    return this.#hasWorked
   }
 
   /** For how long it has been ready, in milliseconds; 0 when it never was. */
@@ -212,10 +218,21 @@ export class ChildProcess {
           onStray: () => this.#count(this.#strays),
           onHandlerFailure: (method, cause) => this.#events.onFault(`${method} failed`, cause),
         })
-        this.#peer.serve(this.#spec.kernel.contract, this.#spec.kernel.handlers)
+        this.#peer.serve(this.#spec.kernel.contract, this.#notingWork(this.#spec.kernel.handlers))
         resolve(this.#peer)
       })
     })
+  }
+
+  #notingWork(handlers: ServiceSpec['kernel']['handlers']): ServiceSpec['kernel']['handlers'] {
+    const noted = Object.entries(handlers).map(([name, handle]) => {
+      const noting: typeof handle = (params, context) => {
+        this.#hasWorked = true
+        return handle(params, context)
+      }
+      return [name, name === 'start' ? handle : noting]
+    })
+    return Object.fromEntries(noted)
   }
 
   #watchHealth(peer: Peer): void {

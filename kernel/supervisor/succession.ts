@@ -32,7 +32,7 @@ export interface Incumbent {
   readonly child: ChildProcess
   readonly peer: Peer
   readonly client: Client<ServiceSpec['contract']>
-  /** It has answered a call. */
+  /** It has answered a call. One that works by asking shows it in `child`. */
   wasOfUse: boolean
 }
 
@@ -192,13 +192,13 @@ export class Succession {
 
   #left(child: ChildProcess, reason: string): void {
     if (this.#incumbent?.child !== child) return
-    const { wasOfUse } = this.#incumbent
+    const wasOfUse = this.#incumbent.wasOfUse || child.hasWorked || child.readyMs >= steadyMs
     this.#incumbent = undefined
     this.#lastError = reason
     if (this.#closing) return
     // Its successor is on the way.
     if (this.#launching) this.#setState('starting')
-    else this.#plan({ readyMs: child.readyMs, wasOfUse: wasOfUse || child.readyMs >= steadyMs }, reason)
+    else this.#plan({ readyMs: child.readyMs, wasOfUse }, reason)
   }
 
   /** What comes after a process that crashed or did not start. */

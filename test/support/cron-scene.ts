@@ -30,9 +30,10 @@ export function readHome<T = RunRow>(home: string, text: string, ...values: unkn
   }
 }
 
+/** Of a service that is at work; null while it is not. */
 export async function pidOf({ client }: Pick<Daemon, 'client'>, name: string): Promise<number | null> {
   const { services } = await client.services.listServices()
-  return services.find((service) => service.name === name)?.pid ?? null
+  return services.find((service) => service.name === name && service.state === 'ready')?.pid ?? null
 }
 
 /** The times of a grid that no row stands for, or that more than one does. */

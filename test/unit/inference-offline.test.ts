@@ -54,6 +54,15 @@ test.each([
   ['/remind in 10 minutes stand up', 'schedule_reminder', { when: 'in 10 minutes', text: 'stand up' }],
   ['/remind tomorrow at 9:00 stand up', 'schedule_reminder', { when: 'tomorrow at 9:00', text: 'stand up' }],
   ['/remind "next week" stand up', 'schedule_reminder', { when: 'next week', text: 'stand up' }],
+  ['/remind every day at 9 stand up', 'schedule_reminder', { when: 'every day at 9', text: 'stand up' }],
+  ['/remind every hour drink', 'schedule_reminder', { when: 'every hour', text: 'drink' }],
+  ['/remind 10m call John about May 5', 'schedule_reminder', { when: '10m', text: 'call John about May 5' }],
+  ['/remind 10m', 'schedule_reminder', { when: '10m', text: 'it is time.' }],
+  ['remind me in two hours', 'schedule_reminder', { when: 'in two hours', text: 'it is time.' }],
+  ['Remind me in two hours to call Ann', 'schedule_reminder', { when: 'in two hours', text: 'call Ann' }],
+  ['please remind me to call Ann in two hours', 'schedule_reminder', { when: 'in two hours', text: 'call Ann' }],
+  ['remind me to go home at 18:30', 'schedule_reminder', { when: 'at 18:30', text: 'go home' }],
+  ['remind me about May 5 tomorrow at 9', 'schedule_reminder', { when: 'tomorrow at 9', text: 'May 5' }],
   ['/skill notes', 'load_skill', { name: 'notes' }],
   ['/read a/b.txt', 'read_file', { path: 'a/b.txt' }],
   ['/write "a b.txt" two\nlines', 'write_file', { path: 'a b.txt', content: 'two\nlines' }],
@@ -72,7 +81,7 @@ test('a tool that is not offered is said to be missing', async () => {
   expect((await say('/remember this', [])).text).toContain('The tool remember is not available here')
 })
 
-test.each(['/remember', '/recall', '/forget', '/write only-a-path', '/remind 10m'])(
+test.each(['/remember', '/recall', '/forget', '/write only-a-path', '/remind stand up', 'remind me'])(
   '%s lacks something, and its usage is told',
   async (text) => {
     expect((await say(text)).text).toMatch(/^Usage: \//)

@@ -1,5 +1,7 @@
 import type { ToolDefinition } from '#sdk/messages.ts'
 
+type CommandInput = Record<string, unknown> | undefined
+
 export interface OfflineCommand {
   /** Without the slash. */
   name: string
@@ -7,7 +9,7 @@ export interface OfflineCommand {
   usage: string
   does: string
   /** The tool's input, or undefined when something is missing. */
-  read: (rest: string, tool: ToolDefinition) => Record<string, unknown> | undefined
+  read: (rest: string, tool: ToolDefinition) => CommandInput | Promise<CommandInput>
 }
 
 export const offlineCommands: OfflineCommand[] = [
@@ -35,8 +37,8 @@ export const offlineCommands: OfflineCommand[] = [
   {
     name: 'remind',
     tool: 'schedule_reminder',
-    usage: '/remind WHEN TEXT',
-    does: 'sets a reminder; put WHEN in quotes when it has spaces',
+    usage: '/remind WHEN [TEXT]',
+    does: 'sets a reminder; "remind me in two hours to …" does so too',
     read: readReminder,
   },
   { name: 'skill', tool: 'load_skill', usage: '/skill NAME', does: 'loads a skill', read: one('name', 'skill', 'id') },
@@ -80,20 +82,16 @@ function readList(rest: string): Record<string, unknown> {
   return rest === '' ? {} : { path: rest }
 }
 
-function readReminder(rest: string, tool: ToolDefinition): Record<string, unknown> | undefined {
-  const [when, text] = splitWhen(rest)
-  if (!when || !text) return undefined
-  return {
-    [parameterName(tool, ['when', 'at', 'time', 'schedule', 'in'])]: when,
-    [parameterName(tool, ['text', 'message', 'task', 'prompt', 'content'])]: text,
-  }
-}
-
-/** WHEN is in quotes, `in 10 minutes`, `tomorrow at 9:00`, or one word such as `10m` or a date. */
-function splitWhen(rest: string): [string, string] {
-  const phrase =
-    /^(in\s+\d+\s+[a-z]+|(?:today|tomorrow)(?:\s+at)?\s+\d{1,2}(?::\d{2})?\s*(?:am|pm)?)\s+([\s\S]+)$/i.exec(rest)
-  return phrase?.[1] && phrase[2] ? [phrase[1], phrase[2]] : firstWord(rest)
+async function readReminder(rest: string, tool: ToolDefinition): Promise<CommandInput> {
+  // Most who ask the built-in model are not reminded of anything.
+  const { splitReminder } = await import('./offline-reminder.ts')
+  const reminder = splitReminder(rest)
+  return (
+    reminder && {
+      [parameterName(tool, ['when', 'at', 'time', 'schedule', 'in'])]: reminder.when,
+      [parameterName(tool, ['text', 'message', 'task', 'prompt', 'content'])]: reminder.text,
+    }
+  )
 }
 
 /** The first word, or what stands in quotes at the beginning, and the rest. */

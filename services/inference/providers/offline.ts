@@ -14,13 +14,13 @@ export async function* offlineProvider({ request, signal }: ProviderCall): Async
   }
   const user = request.messages.findLast(({ role }) => role === 'user')
   const text = user ? textOf(user.content).trim() : ''
-  const command = /^\/([a-z_]+)(?:\s+([\s\S]*))?$/i.exec(text)
-  if (!command?.[1]) {
+  const command = commandIn(text)
+  if (!command) {
     const remembered = user ? rememberedFor(user, request.messages) : []
     yield* spoken(isHelp(text) ? help(request.tools) : introduction(remembered), signal)
     return
   }
-  const name = command[1].toLowerCase()
+  const { name, rest } = command
   if (name === 'help') {
     yield* spoken(help(request.tools), signal)
     return
@@ -35,7 +35,7 @@ export async function* offlineProvider({ request, signal }: ProviderCall): Async
     yield* spoken(`The tool ${known.tool} is not available here, so /${name} can not run.`, signal)
     return
   }
-  const input = known.read(command[2]?.trim() ?? '', tool)
+  const input = await known.read(rest, tool)
   if (input === undefined) {
     yield* spoken(`Usage: ${known.usage}`, signal)
     return
@@ -43,6 +43,15 @@ export async function* offlineProvider({ request, signal }: ProviderCall): Async
   const id = `offline_${request.messages.length}`
   yield { type: 'tool_call', index: 0, id, name: known.tool, arguments_delta: JSON.stringify(input) }
   yield { type: 'finish', reason: 'tool_calls' }
+}
+
+/** What is to be run, where the text says so by a slash or asks for a reminder in plain words. */
+function commandIn(text: string): { name: string; rest: string } | undefined {
+  const [, name, rest = ''] = /^\/([a-z_]+)(?:\s+([\s\S]*))?$/i.exec(text) ?? []
+  if (name !== undefined) return { name: name.toLowerCase(), rest: rest.trim() }
+  const [, request] = /^(?:please,?\s+)?remind\s+me\b[\s,:]*([\s\S]*)$/i.exec(text) ?? []
+  if (request === undefined) return undefined
+  return { name: 'remind', rest: request.trim() }
 }
 
 /** Word by word, as a model speaks, so that clients that stream are used in earnest. */
