@@ -25,7 +25,7 @@ const timeoutMs = 10_000
 export const maxJobsOfSession = 50
 const maxListed = 100
 
-type SchedulerForTools = Pick<Scheduler, 'create' | 'delete' | 'read' | 'agentId' | 'zone'>
+type SchedulerForTools = Pick<Scheduler, 'create' | 'delete' | 'read' | 'agentId' | 'zone' | 'destinationOf'>
 
 /** What the model can do with the schedule: each caller sees what was made in its own session, the owner everything. */
 export function cronToolsOf(scheduler: SchedulerForTools): Tool[] {
@@ -122,8 +122,10 @@ function make(
       'conflict',
       `${maxJobsOfSession} jobs of this conversation are still to run; cancel one first`,
     )
+  const delivery_channel = scheduler.destinationOf(caller.turn_id)
   const fields: CronJobFields = {
     ...jobDefaults,
+    ...(delivery_channel !== null && { delivery_mode: 'announce', delivery_channel }),
     name,
     description: null,
     agent_id: caller.agent_id ?? scheduler.agentId(),

@@ -1,6 +1,6 @@
 import { setImmediate as nextRound } from 'node:timers/promises'
 import { lowerAuthority } from '#kernel/policy/authority.ts'
-import { cancelWaiting, insertManualRun } from '#kernel/store/cron-claims.ts'
+import { cancelWaiting, type Deliver, insertManualRun } from '#kernel/store/cron-claims.ts'
 import {
   type CronJobFields,
   type CronJobRow,
@@ -25,7 +25,6 @@ import type { kernelForScheduler } from '#sdk/services/kernel.ts'
 import type { schedulerService } from '#sdk/services/scheduler.ts'
 import type { ActionDeps } from './actions/action.ts'
 import { cronToolsOf } from './cron-tools.ts'
-import { deliver } from './deliver.ts'
 import { readJobChange } from './job-input.ts'
 import { RunDesk } from './run-desk.ts'
 import { SchedulerTerms } from './scheduler-terms.ts'
@@ -42,6 +41,10 @@ const removedAtOnce = 200
 export interface SchedulerDeps extends ActionDeps {
   /** There only once the services are. */
   service: () => Pick<Client<typeof schedulerService>, 'configure' | 'wake'>
+  /** Hands on what a run has brought. */
+  deliver: Deliver
+  /** The conversation on a channel that a turn came from, as a job's `delivery_channel`; null for one that came from none. */
+  destinationOf: (turnId: string) => string | null
 }
 
 /** The kernel's side of the scheduler: it keeps the jobs and their runs, and does what they are for; when, the service says. */
@@ -55,7 +58,7 @@ export class Scheduler {
   constructor(deps: SchedulerDeps) {
     this.#deps = deps
     this.#desk = new RunDesk(deps.bus)
-    this.#runs = new SchedulerTerms({ ...deps, desk: this.#desk, deliver })
+    this.#runs = new SchedulerTerms({ ...deps, desk: this.#desk })
     this.terms = this.#runs.handlers
     this.tools = cronToolsOf(this)
   }
@@ -67,6 +70,9 @@ export class Scheduler {
   get isStalled(): boolean {
     return this.#runs.isStalled
   }
+
+  /** Where what a job brings is heard that was made in this turn; null: nowhere but in its session. */
+  destinationOf = (turnId: string | null): string | null => (turnId === null ? null : this.#deps.destinationOf(turnId))
 
   agentId = (): string => this.#deps.config.current().agent.id
 
