@@ -72,6 +72,8 @@ export function serviceSpecs(terms: KernelTerms) {
       entry: entryOf('channels'),
       kernel: { contract: kernelForChannels, handlers: terms.channels },
       start: 'lazy',
+      // Two of it would take each other's updates.
+      stateful: true,
       memoryBytes: channelsBytes,
     }),
     serviceSpec({

@@ -1,3 +1,4 @@
+import type { Heartbeat } from '#sdk/rpc/heartbeat.ts'
 import type { ServiceContract, ServiceHandlers } from '#sdk/service.ts'
 
 /** A child as data: what to start, what it may ask of the kernel, and how much patience there is with it. */
@@ -15,7 +16,7 @@ export interface ServiceSpec<S extends ServiceContract = ServiceContract, K exte
   /** From spawn to the first answered ping; the first start of a service gets `firstReadyMs`. */
   readyMs: number
   firstReadyMs: number
-  heartbeat: { everyMs: number; misses: number }
+  heartbeat: Heartbeat
   /** How long a replaced process may take to finish its calls. */
   drainMs: number
   /** More failed starts than this, in either window, and the service is down. */

@@ -5,11 +5,12 @@ import { Peer } from '#sdk/rpc/peer.ts'
 import { creditWindow } from '#sdk/rpc/streams.ts'
 import { eventually } from '../support/daemon.ts'
 import { probe } from '../support/services/probe-contract.ts'
-import { linkTo, openInMemory, openProcess } from '../support/services/probe-link.ts'
+import { linkTo, openInMemory, openProcess, openThread } from '../support/services/probe-link.ts'
 
 const transports = [
   ['a channel in memory', openInMemory],
   ['a forked process', openProcess],
+  ['a thread', openThread],
 ] as const
 
 describe.each(transports)('over %s', (_, open) => {

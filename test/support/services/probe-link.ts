@@ -2,17 +2,20 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { MessageChannel, Worker } from 'node:worker_threads'
 import { onTestFinished } from 'vitest'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { Channel } from '#sdk/rpc/channel.ts'
 import { memoryChannelPair } from '#sdk/rpc/memory-channel.ts'
 import { Peer } from '#sdk/rpc/peer.ts'
+import { portChannel } from '#sdk/rpc/port-channel.ts'
 import { socketChannel } from '#sdk/rpc/socket-channel.ts'
 import type { Client } from '#sdk/service.ts'
 import { probe, probeKernel } from './probe-contract.ts'
 import { probeHandlers } from './probe-handlers.ts'
 
 const entry = fileURLToPath(new URL('./probe.ts', import.meta.url))
+const threadEntry = new URL('./probe-thread.ts', import.meta.url)
 /** What the near end reads of one frame, in bytes. */
 export const nearFrameBytes = 1024 * 1024
 
@@ -49,6 +52,18 @@ export async function openProcess(): Promise<ProbeChannel> {
   channel.onFrame((frame) => frame.includes('$/hello') && resolve())
   await Promise.race([greeted, ended.then(() => Promise.reject(new Error('The probe ended before it greeted')))])
   return { channel, cut: () => child.kill('SIGKILL') }
+}
+
+/** The service on a thread of its own, over a message port. */
+export async function openThread(): Promise<ProbeChannel> {
+  const { port1, port2 } = new MessageChannel()
+  const worker = new Worker(threadEntry, { workerData: port2, transferList: [port2] })
+  const channel = portChannel(port1)
+  onTestFinished(async () => {
+    channel.close()
+    await worker.terminate()
+  })
+  return { channel, cut: () => void worker.terminate() }
 }
 
 export interface ProbeLink extends ProbeChannel {

@@ -1,5 +1,9 @@
-import type { Peer } from '#sdk/rpc/peer.ts'
-import type { ServiceSpec } from './spec.ts'
+import type { Peer } from './peer.ts'
+
+export interface Heartbeat {
+  everyMs: number
+  misses: number
+}
 
 /** With fewer, an answer that is merely on its way would count as missing. */
 const fewestMisses = 2
@@ -10,12 +14,12 @@ interface HeartbeatEvents {
 }
 
 /**
- * Asks the process whether its event loop turns. Silent for `misses` intervals in a row, it is given up, once.
+ * Asks the other end whether its event loop turns. Silent for `misses` intervals in a row, it is given up, once.
  * Returns the function that ends the asking.
  */
 export function startHeartbeat(
   peer: Peer,
-  { everyMs, misses }: ServiceSpec['heartbeat'],
+  { everyMs, misses }: Heartbeat,
   { onAnswer, onSilence }: HeartbeatEvents,
 ): () => void {
   let unanswered = 0
@@ -38,7 +42,7 @@ export function startHeartbeat(
         unanswered = 0
         onAnswer(answer)
       },
-      () => {}, // Silence is counted above; a closed wire ends the process by itself.
+      () => {}, // Silence is counted above; a closed wire ends the other end by itself.
     )
   }
 
