@@ -83,7 +83,7 @@ export const platforms: Readonly<Record<PlatformName, Platform>> = {
     typing: false,
     buttons: true,
     groups: true,
-    idempotency: 'key',
+    idempotency: 'none',
   },
   matrix: {
     title: 'Matrix',

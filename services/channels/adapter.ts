@@ -60,7 +60,7 @@ export interface Adapter {
   /** Takes updates until the signal ends it; returns or throws when the connection is lost. Webhook adapters wait. */
   receive(signal: AbortSignal): Promise<void>
   /** What a verified webhook says. Fields that are not known are passed over; what is no message is no update. */
-  parse?(body: string): ChannelUpdate[]
+  parse?(body: string): ChannelUpdate[] | Promise<ChannelUpdate[]>
   /** Resolves with the platform's id of the message. */
   send(part: OutboundPart, signal: AbortSignal): Promise<{ message_id: string | null }>
   draft?(
