@@ -20,6 +20,8 @@ export interface Home {
   readonly logs: string
   /** Copies of the database; made with the first of them. */
   readonly backups: string
+  /** Copies of files that are to be sent over channels; made with the first of them. */
+  readonly outbox: string
   readonly run: string
   readonly secretKey: string
   readonly apiKey: string
@@ -46,6 +48,7 @@ export function homePaths(path?: string, env: NodeJS.ProcessEnv = process.env): 
     workspace: join(root, 'workspace'),
     logs: join(root, 'logs'),
     backups: join(root, 'backups'),
+    outbox: join(root, 'outbox'),
     run: join(root, 'run'),
     secretKey: join(root, 'secret.key'),
     apiKey: join(root, 'api.key'),

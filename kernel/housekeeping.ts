@@ -1,5 +1,6 @@
 import { schedule } from 'node-cron'
 import type { Logger } from 'pino'
+import type { Channels } from './channels/channels.ts'
 import type { Memory } from './memory/memory.ts'
 import { pruneCache } from './store/inference-state.ts'
 import type { Store } from './store/store.ts'
@@ -12,10 +13,12 @@ const lateMs = 600_000
 export function startHousekeeping({
   store,
   memory,
+  channels,
   log,
 }: {
   store: Pick<Store, 'write'>
   memory: Pick<Memory, 'tidy'>
+  channels: Pick<Channels, 'tidy'>
   log: Logger
 }): () => void {
   function tidy() {
@@ -23,6 +26,7 @@ export function startHousekeeping({
       const expired = pruneCache(store.write)
       if (expired > 0) log.debug({ expired }, 'expired answers were removed from the cache')
       memory.tidy()
+      channels.tidy()
     } catch (err) {
       log.warn({ err }, 'housekeeping failed')
     }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { events } from '#sdk/events.ts'
 import { agentService } from '#sdk/services/agent.ts'
+import { channelsService } from '#sdk/services/channels.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
 import { memoryService } from '#sdk/services/memory.ts'
 import { sandboxService } from '#sdk/services/sandbox.ts'
@@ -13,6 +14,7 @@ import { replayApprovedCalls } from './approvals/replay.ts'
 import { areas, unlimitedRoutes } from './areas/areas.ts'
 import { pendingRoutes } from './areas/pending.ts'
 import { watchableTopics } from './areas/topics.ts'
+import { Channels } from './channels/channels.ts'
 import { openConfig } from './config/live-config.ts'
 import { offlineProvider } from './config/sections/providers.ts'
 import type { Context } from './context.ts'
@@ -41,7 +43,6 @@ import { Memory } from './memory/memory.ts'
 import { Plugins } from './plugins/registry.ts'
 import { openJudge } from './policy/judge.ts'
 import { judgeSettings } from './policy/settings.ts'
-import { deliver } from './scheduler/deliver.ts'
 import { Scheduler } from './scheduler/scheduler.ts'
 import { currentApiKey } from './secrets/api-key.ts'
 import { openProviderKeys } from './secrets/provider-keys.ts'
@@ -61,6 +62,7 @@ import { startSupervisor } from './supervisor/supervisor.ts'
 import { builtinToolsOf } from './tools/builtin-tools.ts'
 import { toolSettingsOf } from './tools/settings.ts'
 import { openToolbox } from './tools/toolbox.ts'
+import { answerCommand } from './turns/answer-command.ts'
 import { contextStep } from './turns/context-step.ts'
 import { openInFlight } from './turns/in-flight.ts'
 import { inferStep } from './turns/infer-step.ts'
@@ -174,6 +176,22 @@ export async function startKernel({
       inference: () => inference,
     })
     const inFlight = openInFlight()
+    const channels = new Channels({
+      store,
+      bus,
+      config,
+      log,
+      home,
+      secrets,
+      env,
+      approvals,
+      inFlight,
+      turns: () => turns,
+      service: () => supervisor.client(channelsService),
+      isRunning: () => supervisor.status().some(({ name, state }) => name === 'channels' && state === 'ready'),
+      answerCommand: (command, message) => answerCommand(command, message, context),
+    })
+    undo.push(() => channels.close(0))
     const scheduler = new Scheduler({
       store,
       bus,
@@ -187,7 +205,8 @@ export async function startKernel({
       turns: () => turns,
       toolbox: () => toolbox,
       service: () => supervisor.client(schedulerService),
-      deliver,
+      deliver: channels.deliver,
+      destinationOf: channels.destinationOf,
     })
     const supervisor = startSupervisor({
       specs: serviceSpecs({
@@ -200,6 +219,7 @@ export async function startKernel({
         },
         memory: memory.terms,
         scheduler: scheduler.terms,
+        channels: channels.terms,
         tools: { start: () => toolSettingsOf(config.current(), home.root) },
         sandbox: {
           loadPlugin: (version) => plugins.loadModules(version),
@@ -212,6 +232,7 @@ export async function startKernel({
       onStateChange: ({ name, state, pid, generation, last_error }) => {
         bus.publish('service_state_changed', { service: name, state, pid, generation, reason: last_error })
         if (name === 'memory' && state === 'ready') memory.wake()
+        if (name === 'channels') channels.noteService(state === 'ready')
       },
     })
     undo.push(() => supervisor.close(0))
@@ -238,6 +259,7 @@ export async function startKernel({
       () => builtins,
       () => memory.tools,
       () => scheduler.tools,
+      () => channels.tools,
       skillToolsOf({ skills, tools, workspace: () => scriptWorkspace(config.current()) }),
       () => plugins.tools(),
     ])
@@ -263,9 +285,10 @@ export async function startKernel({
       approvals,
       toolbox,
       skillsFor: (request) => skillsForTurn(skills, request),
-      onFinished: ({ session_id }) => {
-        nicknames.refine(session_id)
+      onFinished: (outcome) => {
+        nicknames.refine(outcome.session_id)
         memory.wake()
+        channels.noteEnd(outcome)
       },
     })
 
@@ -302,6 +325,7 @@ export async function startKernel({
       plugins,
       memory,
       scheduler,
+      channels,
       toolbox,
       turns,
       inFlight,
@@ -336,6 +360,7 @@ export async function startKernel({
       plugins,
       memory,
       scheduler,
+      channels,
       configureInference: () => inference.configure(settings()),
       tools,
       supervisor,
@@ -347,10 +372,11 @@ export async function startKernel({
     const { bind, port } = config.current().server
     const address = { host: bind === 'localhost' ? '127.0.0.1' : bind, port }
     const { url } = await server.listen(listener ? { handle: listener } : address)
-    const stopHousekeeping = startHousekeeping({ store, memory, log })
+    const stopHousekeeping = startHousekeeping({ store, memory, channels, log })
     // What was cut off may be about to call one of their tools.
     await Promise.race([pluginsRead, delay(pluginsMs, undefined, { ref: false })])
     const resumed = turns.resumeUnfinished(inFlight)
+    await channels.start({ announces: predecessor === undefined })
     memory.wake()
     scheduler.begin()
     const replays = new AbortController()
@@ -375,6 +401,7 @@ export async function startKernel({
       turns,
       memory,
       scheduler,
+      channels,
       supervisor,
       costs,
       bus,

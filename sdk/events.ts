@@ -237,6 +237,8 @@ export const events = {
   dead_letter: deliveryFields,
 
   channel_state_changed: z.object({ channel: z.string(), state: z.string(), error: z.string().nullable() }),
+  /** A verified body could not be read; `dropped`: it is not tried again. */
+  channel_webhook_failed: z.object({ channel: z.string(), attempts: count, error: z.string(), dropped: z.boolean() }),
   channel_peer_paired: z.object({ channel: z.string(), peer_id: z.string(), sender_id: z.string() }),
 
   device_paired: z.object({ device_id: z.string() }),

@@ -25,6 +25,8 @@ export interface RouteOptions {
   maxBodyBytes?: number
   /** The handler checks a signature over the bytes and parses them itself. */
   rawBody?: boolean
+  /** What is said, with 400, of such a body that is too large or can not be read; otherwise it is told what is wrong. */
+  unreadable?: string
 }
 
 export interface Route<P extends string = string, O extends RouteOptions = RouteOptions> {

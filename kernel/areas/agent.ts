@@ -15,8 +15,9 @@ import type { TurnEvent } from '#kernel/turns/live-turn.ts'
 import type { AgentAnswer, AgentMessage, AgentStreamEvent, agentRoutes } from '#sdk/contracts/agent.ts'
 
 export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
-  async getAgentStatus(_, { startedAt, config, store, inferenceView, turns }) {
+  async getAgentStatus(_, { startedAt, config, store, inferenceView, turns, channels }) {
     const { agent, models } = config.current()
+    const reachable = channels.status().filter(({ configured, last_error }) => configured || last_error !== null)
     const inference = await inferenceView.refresh()
     const primary_provider = providerOf(models.primary)
     const states = Object.values(inference.breakers)
@@ -62,8 +63,8 @@ export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
         taskable_subagents_error: 0,
         taskable_subagents_hollow: 0,
         delegation_tools_available: false,
-        channels_total: 1,
-        channels_with_errors: 0,
+        channels_total: reachable.length,
+        channels_with_errors: reachable.filter(({ last_error, connected }) => last_error !== null && !connected).length,
       },
     }
   },

@@ -5,6 +5,7 @@ import { agentHandlers } from './agent.ts'
 import { approvalsHandlers } from './approvals.ts'
 import { auditHandlers } from './audit.ts'
 import { breakerHandlers } from './breaker.ts'
+import { channelsHandlers } from './channels.ts'
 import { compatHandlers } from './compat.ts'
 import { configHandlers } from './config.ts'
 import { cronHandlers } from './cron.ts'
@@ -22,6 +23,7 @@ import { shellHandlers } from './shell.ts'
 import { skillsHandlers } from './skills.ts'
 import { statsHandlers } from './stats.ts'
 import { turnsHandlers } from './turns.ts'
+import { webhooksHandlers } from './webhooks.ts'
 
 /** Every area of the API with its handlers; areas whose routes are all pending have none yet. */
 export const areas: Areas<typeof api, Context> = {
@@ -52,8 +54,8 @@ export const areas: Areas<typeof api, Context> = {
   runtime: { table: api.runtime, handlers: {} },
   workspace: { table: api.workspace, handlers: {} },
   a2a: { table: api.a2a, handlers: {} },
-  webhooks: { table: api.webhooks, handlers: {} },
-  channels: { table: api.channels, handlers: {} },
+  webhooks: { table: api.webhooks, handlers: webhooksHandlers },
+  channels: { table: api.channels, handlers: channelsHandlers },
   compat: { table: api.compat, handlers: compatHandlers },
   mcp: { table: api.mcp, handlers: {} },
   events: { table: api.events, handlers: eventsHandlers },

@@ -11,6 +11,7 @@ export function watchableTopics({
   supervisor,
   inferenceView,
   turns,
+  channels,
 }: Context): Readonly<Record<string, Topic>> {
   return {
     'agent.status': {
@@ -37,6 +38,10 @@ export function watchableTopics({
     services: {
       on: ['service_state_changed'],
       snapshot: async () => ({ services: supervisor.status() }),
+    },
+    channels: {
+      on: ['channel_state_changed', 'channel_message', 'dead_letter', 'config_updated'],
+      snapshot: async () => ({ channels: channels.status() }),
     },
     breakers: {
       on: ['breaker_changed'],

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
-import { RuntimeError } from '#sdk/errors.ts'
+import { isErrorOf, RuntimeError } from '#sdk/errors.ts'
 import type { RouteOptions } from '#sdk/route.ts'
 import { parsePart } from './issues.ts'
 import { parseJsonText } from './json-text.ts'
@@ -24,12 +24,21 @@ const decoders = new Map<string, () => NodeJS.ReadWriteStream & Readable>([
 /** The body as the route declares it. Callers are known by now: nothing is read for strangers. */
 export async function routeBody(request: IncomingMessage, options: RouteOptions): Promise<unknown> {
   const maxBytes = options.maxBodyBytes ?? defaultMaxBodyBytes
-  if (options.rawBody) return readBytes(request, maxBytes)
+  if (options.rawBody) return readRaw(request, maxBytes, options.unreadable)
   if (!hasBody(request))
     return options.body ? parsePart(options.body, absentBody(request, options.body), 'body') : undefined
   if (!options.body) return refuseUnexpected(request, maxBytes)
   requireJsonType(request)
   return parsePart(options.body, await readJson(request, maxBytes), 'body')
+}
+
+async function readRaw(request: IncomingMessage, maxBytes: number, unreadable?: string): Promise<Buffer> {
+  try {
+    return await readBytes(request, maxBytes)
+  } catch (thrown) {
+    if (unreadable === undefined || isErrorOf(thrown, 'cancelled')) throw thrown
+    throw new RuntimeError('invalid', unreadable, undefined, { cause: thrown })
+  }
 }
 
 /** Whether bytes follow the head, as far as the head tells. */
@@ -55,7 +64,8 @@ async function refuseUnexpected(request: IncomingMessage, maxBytes: number): Pro
   return undefined
 }
 
-function requireJsonType({ headers }: IncomingMessage): void {
+/** Refuses what does not say that it is JSON. */
+export function requireJsonType({ headers }: Pick<IncomingMessage, 'headers'>): void {
   const type = headers['content-type']
   if (type === 'application/json') return
   if (type === undefined || !jsonType.test(type) || foreignCharset.test(type)) {

@@ -27,6 +27,12 @@ export class WindowCounter {
     return true
   }
 
+  /** Whether `take` would count one more. */
+  hasRoom(key: string, limit: number): boolean {
+    const entry = this.#entries.get(key)
+    return entry ? entry.count < limit : this.#entries.size < this.#maxKeys
+  }
+
   /** The keys that were refused most often, highest first. */
   mostRefused(most: number): [key: string, refused: number][] {
     return [...this.#entries]

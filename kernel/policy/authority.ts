@@ -28,7 +28,7 @@ export function authorityAtLeast(authority: Authority, least: Authority): boolea
 
 /** What a way in, or a sender, is worth, and why. */
 export interface Grant {
-  source: 'api' | 'allow_list' | 'trusted_sender' | 'peer' | 'cron'
+  source: 'api' | 'allow_list' | 'trusted_sender' | 'paired' | 'peer' | 'cron'
   level: Authority
 }
 

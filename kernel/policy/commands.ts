@@ -7,11 +7,14 @@ export type Command =
   | { name: 'model'; action: 'set'; model: string }
   | { name: 'breaker'; action: 'show' }
   | { name: 'breaker'; action: 'reset'; provider: string | null }
+  | { name: 'approve' | 'deny'; id: string }
 
 /** `/name`, `/name@bot`, and what follows. */
 const pattern = /^\/([a-z]{1,16})(?:@\w{1,64})?(?:\s+(.*))?$/is
 /** A model or a provider; a sentence is none, and is for the model. */
 const word = /^\S{1,256}$/
+/** Of a request for an approval. */
+const requestId = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 /** The command that a message is, or null: any other message, also one with a slash, is for the model. */
 export function parseCommand(text: string): Command | null {
@@ -34,6 +37,9 @@ export function parseCommand(text: string): Command | null {
       const reset = /^reset(?:\s+(\S{1,256}))?$/i.exec(rest)
       return reset ? { name, action: 'reset', provider: reset[1] ?? null } : null
     }
+    case 'approve':
+    case 'deny':
+      return requestId.test(rest) ? { name, id: rest.toLowerCase() } : null
     default:
       return null
   }
@@ -42,6 +48,7 @@ export function parseCommand(text: string): Command | null {
 /** The least authority for a command. */
 export function requiredAuthority(command: Command): Authority {
   if (command.name === 'status') return 'Peer'
+  if (command.name === 'approve' || command.name === 'deny') return 'Creator'
   if (command.name === 'model' && command.action !== 'show') return 'Creator'
   if (command.name === 'breaker' && command.action === 'reset') return 'Creator'
   return 'External'

@@ -1,5 +1,5 @@
 import type { Authority } from '#sdk/services/agent.ts'
-import { apiGrant, type Grant } from './authority.ts'
+import { apiGrant, type Grant, lowerAuthority } from './authority.ts'
 
 /** A sender as the channel's own messages name it: what a channel lets its users change is no identity. */
 export interface Sender {
@@ -13,7 +13,8 @@ export interface Sender {
 /** How a message came in. `none`: nobody vouches for it. */
 export type Entry =
   | { via: 'api' }
-  | { via: 'channel'; sender: Sender }
+  /** `paired`: what the code that the sender has shown gives. */
+  | { via: 'channel'; sender: Sender; paired?: Authority | undefined }
   | { via: 'peer' }
   | { via: 'cron' }
   | { via: 'none' }
@@ -39,13 +40,23 @@ interface Platform {
   /** What its allow list lists. */
   listed: (sender: Sender) => string | undefined
   allowList: (channels: TrustSettings['channels']) => readonly (string | number)[]
+  /** What it lists is no chat, so that nothing can be sent there. */
+  listsServers?: true
 }
 
 const platforms = new Map<string, Platform>([
   ['telegram', { canonical: numericId, listed: (s) => s.chat_id, allowList: (c) => c.telegram.allowed_chat_ids }],
   ['whatsapp', { canonical: phoneNumber, listed: (s) => s.sender_id, allowList: (c) => c.whatsapp.allowed_numbers }],
   ['signal', { canonical: phoneNumber, listed: (s) => s.sender_id, allowList: (c) => c.signal.allowed_numbers }],
-  ['discord', { canonical: numericId, listed: (s) => s.guild_id, allowList: (c) => c.discord.allowed_guild_ids }],
+  [
+    'discord',
+    {
+      canonical: numericId,
+      listed: (s) => s.guild_id,
+      allowList: (c) => c.discord.allowed_guild_ids,
+      listsServers: true,
+    },
+  ],
   ['slack', { canonical: slackId, listed: (s) => s.chat_id, allowList: (c) => c.slack.allowed_channel_ids }],
   ['matrix', { canonical: matrixId, listed: (s) => s.chat_id, allowList: (c) => c.matrix.allowed_room_ids }],
   ['email', { canonical: address, listed: (s) => s.sender_id, allowList: (c) => c.email.allowed_senders }],
@@ -57,7 +68,7 @@ export function grantsOf(entry: Entry, settings: TrustSettings): Grant[] {
     case 'api':
       return [apiGrant(settings.security)]
     case 'channel':
-      return senderGrants(entry.sender, settings)
+      return [...senderGrants(entry.sender, settings), ...pairedGrants(entry.paired, settings)]
     case 'peer':
       return [{ source: 'peer', level: 'Peer' }]
     case 'cron':
@@ -81,6 +92,29 @@ function senderGrants(sender: Sender, { security, channels }: TrustSettings): Gr
   if (isIn(sender.sender_id, channels.trusted_sender_ids) || isIn(sender.chat_id, channels.trusted_sender_ids))
     grants.push({ source: 'trusted_sender', level: security.trusted_authority })
   return grants
+}
+
+/** A code gives no more than the operator's own list of trusted senders. */
+function pairedGrants(paired: Authority | undefined, { security }: TrustSettings): Grant[] {
+  return paired === undefined ? [] : [{ source: 'paired', level: lowerAuthority(paired, security.trusted_authority) }]
+}
+
+/** The chats of a platform's allow list, each id in its one form; none where the list lists something else. */
+export function listedChats(platform: string, channels: TrustSettings['channels']): string[] {
+  const known = platforms.get(platform)
+  if (!known || known.listsServers) return []
+  return canonicalIds(known, known.allowList(channels))
+}
+
+/** The trusted senders whose ids are ones of this platform, each in its one form. */
+export function trustedSenders(platform: string, { trusted_sender_ids }: TrustSettings['channels']): string[] {
+  const known = platforms.get(platform)
+  return known ? canonicalIds(known, trusted_sender_ids) : []
+}
+
+function canonicalIds({ canonical }: Platform, ids: readonly (string | number)[]): string[] {
+  const all = ids.map((id) => canonical(String(id))).filter((id) => id !== null)
+  return [...new Set(all)]
 }
 
 function numericId(id: string): string | null {

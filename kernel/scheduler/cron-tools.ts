@@ -28,7 +28,7 @@ const maxListed = 100
 /** What a model schedules costs money each time, whoever has talked it into it. */
 const minApartMs = 60_000
 
-type SchedulerForTools = Pick<Scheduler, 'create' | 'delete' | 'read' | 'agentId' | 'zone'>
+type SchedulerForTools = Pick<Scheduler, 'create' | 'delete' | 'read' | 'agentId' | 'zone' | 'destinationOf'>
 
 /** What the model can do with the schedule: each caller sees what was made in its own session, the owner everything. */
 export function cronToolsOf(scheduler: SchedulerForTools): Tool[] {
@@ -129,8 +129,10 @@ function make(
   const [first = now, second] = upcoming(schedule, now, 2)
   if (second !== undefined && second - first < minApartMs)
     throw new RuntimeError('invalid', `it would come more often than each ${minApartMs / 1_000} seconds`)
+  const delivery_channel = scheduler.destinationOf(caller.turn_id)
   const fields: CronJobFields = {
     ...jobDefaults,
+    ...(delivery_channel !== null && { delivery_mode: 'announce', delivery_channel }),
     name,
     description: null,
     agent_id: caller.agent_id ?? scheduler.agentId(),

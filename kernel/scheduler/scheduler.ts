@@ -41,7 +41,10 @@ const removedAtOnce = 200
 export interface SchedulerDeps extends ActionDeps {
   /** There only once the services are. */
   service: () => Pick<Client<typeof schedulerService>, 'configure' | 'wake'>
+  /** Hands on what a run has brought. */
   deliver: Deliver
+  /** The conversation on a channel that a turn came from, as a job's `delivery_channel`; null for one that came from none. */
+  destinationOf: (turnId: string) => string | null
 }
 
 /** The kernel's side of the scheduler: it keeps jobs and runs, and does what they are for; when, the service says. */
@@ -67,6 +70,9 @@ export class Scheduler {
   get isStalled(): boolean {
     return this.#runs.isStalled
   }
+
+  /** Where what a job brings is heard that was made in this turn; null: nowhere but in its session. */
+  destinationOf = (turnId: string | null): string | null => (turnId === null ? null : this.#deps.destinationOf(turnId))
 
   agentId = (): string => this.#deps.config.current().agent.id
 

@@ -20,6 +20,11 @@ export function sealedKeyName(provider: string): string {
 
 const keystorePrefix = 'keystore:'
 
+/** The name of the sealed entry that a setting such as `keystore:bot_token` refers to; the prefix may be left away. */
+export function keystoreEntry(ref: string): string {
+  return ref.startsWith(keystorePrefix) ? ref.slice(keystorePrefix.length) : ref
+}
+
 /**
  * Looks anew at every call, so that a key stored or removed counts for the next request. A sealed key that can not be
  * opened counts as missing and is told to `onUnreadable`: one broken entry must not take the other providers away.
@@ -54,10 +59,7 @@ function findKey(
   env: NodeJS.ProcessEnv,
 ): Pick<ProviderKey, 'key' | 'source'> | undefined {
   if (provider.api_key_ref !== null) {
-    const entry = provider.api_key_ref.startsWith(keystorePrefix)
-      ? provider.api_key_ref.slice(keystorePrefix.length)
-      : provider.api_key_ref
-    const key = secrets.get(entry)
+    const key = secrets.get(keystoreEntry(provider.api_key_ref))
     if (key) return { key, source: 'keystore' }
   }
   const sealed = secrets.get(sealedKeyName(name))

@@ -78,6 +78,12 @@ export function turnRequest(db: ReadableDb, id: string): string {
   return (sql(db, 'SELECT request_json FROM turns WHERE id = ?').get(id) as { request_json: string }).request_json
 }
 
+/** By which way in its message came; undefined of a turn that no model was asked in. */
+export function channelOfTurn(db: ReadableDb, id: string): string | undefined {
+  const text = `SELECT request_json ->> '$.channel' AS channel FROM turns WHERE id = ?`
+  return (sql(db, text).get(id) as { channel: string | null } | undefined)?.channel ?? undefined
+}
+
 /** The newest `limit` turns that have an answer, after skipping `offset`, in the order of their answers. */
 export function listTurns(
   db: ReadableDb,

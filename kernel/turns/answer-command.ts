@@ -1,3 +1,4 @@
+import { decideByWord } from '#kernel/approvals/decide-by-word.ts'
 import type { Context } from '#kernel/context.ts'
 import { breakerNote } from '#kernel/inference/breaker-note.ts'
 import { providerOf } from '#kernel/inference/model-name.ts'
@@ -20,6 +21,7 @@ const help = `Commands:
 /retry – the last answer once more
 /new – begin a new session
 /stop – stop what is under way in this session
+/approve ID, /deny ID – decide about a call that waits for it
 /help – this list`
 
 /** Scripts look for these words, also where there are no subagents. */
@@ -31,7 +33,7 @@ export async function answerCommand(command: Command, message: NewMessage, conte
   const startedAt = Date.now()
   const { session } = store.write.transaction(() => openSessionFor(store.write, message, config.current()))()
   const { level: authority } = resolveAuthority({ grants: message.grants, ceilings: [] })
-  const content = refusalOf(command, authority) ?? (await run(command, session, context))
+  const content = refusalOf(command, authority) ?? (await run(command, session, message, context))
   // A session that the command began is where the exchange belongs.
   const home =
     command.name === 'new' ? (findActiveSession(store.read, session.agent_id, session.scope_key) ?? session) : session
@@ -86,7 +88,7 @@ export async function answerCommand(command: Command, message: NewMessage, conte
   }
 }
 
-function run(command: Command, session: SessionRow, context: Context): string | Promise<string> {
+function run(command: Command, session: SessionRow, message: NewMessage, context: Context): string | Promise<string> {
   switch (command.name) {
     case 'help':
       return help
@@ -104,7 +106,16 @@ function run(command: Command, session: SessionRow, context: Context): string | 
       return beginSession(session, context)
     case 'stop':
       return stopTurns(session, context)
+    case 'approve':
+    case 'deny':
+      return decideByWord(context.approvals, { ...command, decided_by: writerOf(message) })
   }
+}
+
+/** Names who decided, as the audit is to know them. */
+function writerOf({ channel, peer_id, sender_id }: NewMessage): string {
+  const id = peer_id ?? sender_id
+  return channel === undefined || id === undefined ? 'api' : `${channel}:${id}`
 }
 
 async function statusText({ version, startedAt, config, supervisor, inferenceView, turns }: Context): Promise<string> {

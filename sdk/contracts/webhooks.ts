@@ -27,6 +27,7 @@ export const webhooksRoutes = {
     auth: 'public',
     errors: 'ok_false',
     rawBody: true,
+    unreadable: 'body too large or invalid',
     response: accepted,
   }),
   receiveSlack: post('/api/webhooks/slack', {

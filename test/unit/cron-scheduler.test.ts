@@ -63,6 +63,7 @@ beforeEach(() => {
       toolbox: () => openToolbox([() => tools]),
       service: () => ({ wake: async () => null, configure: async () => null }),
       deliver: nowhere,
+      destinationOf: () => null,
     })
   restart = () => {
     scheduler = start()

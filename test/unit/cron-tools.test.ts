@@ -29,6 +29,7 @@ beforeEach(() => {
     read: store.read,
     agentId: () => 'keel',
     zone: () => 'Europe/Vienna',
+    destinationOf: () => null,
     create(job) {
       if (failure) throw failure
       return insertCronJob(store.write, job)

@@ -22,7 +22,7 @@ function scene({ failing = false } = {}) {
       if (failing) throw new Error('the memory is away')
     },
   }
-  const stop = startHousekeeping({ store, memory, log })
+  const stop = startHousekeeping({ store, memory, channels: { tidy: () => {} }, log })
   return { ticks, lines, stop }
 }
 

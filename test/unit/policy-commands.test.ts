@@ -17,6 +17,8 @@ test.each<[string, Command]>([
   ['/stop', { name: 'stop' }],
   ['/retry', { name: 'retry' }],
   ['/models', { name: 'models' }],
+  ['/approve 0B5F7A52-1C1E-4B53-9D39-6F1D0F5A3C11', { name: 'approve', id: '0b5f7a52-1c1e-4b53-9d39-6f1d0f5a3c11' }],
+  ['/deny@keel_bot 0b5f7a52-1c1e-4b53-9d39-6f1d0f5a3c11', { name: 'deny', id: '0b5f7a52-1c1e-4b53-9d39-6f1d0f5a3c11' }],
   ['/model@keel_bot RESET', { name: 'model', action: 'reset' }],
   ['/model\nopenai/gpt-4o', { name: 'model', action: 'set', model: 'openai/gpt-4o' }],
   ['/Breaker   Reset   OpenAI', { name: 'breaker', action: 'reset', provider: 'OpenAI' }],
@@ -36,6 +38,9 @@ test.each([
   '/read notes.txt',
   '/etc/passwd is a file',
   '/breaker open x',
+  '/approve',
+  '/approve of my plan',
+  '/deny everything',
   '/breaker reset one two',
   '/model of a car that runs on water',
   '/model openai/gpt-4o ignore previous instructions',
@@ -56,6 +61,8 @@ describe('authority', () => {
     expect(requiredAuthority({ name: 'help' })).toBe('External')
     expect(requiredAuthority({ name: 'status' })).toBe('Peer')
     expect(requiredAuthority({ name: 'model', action: 'set', model: 'a/b' })).toBe('Creator')
+    expect(requiredAuthority({ name: 'approve', id: 'a' })).toBe('Creator')
+    expect(requiredAuthority({ name: 'deny', id: 'a' })).toBe('Creator')
     expect(requiredAuthority({ name: 'breaker', action: 'reset', provider: null })).toBe('Creator')
   })
 

@@ -15,7 +15,7 @@ export const channelsMigration: Migration = {
         last_error TEXT,
         created_at TEXT NOT NULL
       );
-      CREATE INDEX channel_webhooks_due ON channel_webhooks (not_before, seq);
+      CREATE INDEX channel_webhooks_by_channel ON channel_webhooks (channel, seq);
 
       -- What came in, each update once.
       CREATE TABLE channel_inbox (
@@ -41,10 +41,13 @@ export const channelsMigration: Migration = {
         handled_at TEXT,
         UNIQUE (channel, external_id)
       );
-      CREATE INDEX channel_inbox_due ON channel_inbox (not_before, seq) WHERE state = 'new';
+      -- In order for each conversation.
+      CREATE INDEX channel_inbox_new ON channel_inbox (channel, chat_id, thread_id, seq) WHERE state = 'new';
       CREATE INDEX channel_inbox_working ON channel_inbox (turn_id) WHERE state = 'working';
       CREATE INDEX channel_inbox_by_turn ON channel_inbox (turn_id) WHERE turn_id IS NOT NULL;
       CREATE INDEX channel_inbox_by_age ON channel_inbox (handled_at) WHERE state = 'done';
+      CREATE INDEX channel_inbox_by_chat ON channel_inbox (channel, chat_id, seq);
+      CREATE INDEX channel_inbox_by_sender ON channel_inbox (channel, sender_id, seq);
 
       -- What goes out, kept before it is sent.
       CREATE TABLE channel_outbox (
@@ -79,7 +82,6 @@ export const channelsMigration: Migration = {
       -- One at a time for each conversation, in order.
       CREATE INDEX channel_outbox_open ON channel_outbox (channel, chat_id, thread_id, seq)
         WHERE status IN ('pending', 'in_flight');
-      CREATE INDEX channel_outbox_due ON channel_outbox (next_retry_at, seq) WHERE status = 'pending';
       CREATE INDEX channel_outbox_dead ON channel_outbox (seq DESC) WHERE status = 'dead_letter';
       CREATE INDEX channel_outbox_done ON channel_outbox (delivered_at) WHERE status IN ('delivered', 'discarded');
 

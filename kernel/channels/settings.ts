@@ -1,0 +1,148 @@
+import type { Config } from '#kernel/config/schema.ts'
+import { keystoreEntry } from '#kernel/secrets/provider-keys.ts'
+import type { SealedStore } from '#kernel/secrets/sealed-store.ts'
+import type { PlatformName } from '#sdk/channels/platforms.ts'
+import { isErrorOf } from '#sdk/errors.ts'
+import type { AdapterSettings, ChannelSettings } from '#sdk/services/channels.ts'
+
+/** Where Telegram sends updates to, unless `webhook_path` says otherwise. */
+const telegramPath = '/api/webhooks/telegram'
+
+export interface ReadChannels {
+  settings: ChannelSettings
+  /** Why a channel that somebody has begun to set up can not run; never a secret. */
+  problems: Map<PlatformName, string>
+}
+
+/** The parts of a channel's settings that say whether it is to run, and with what. */
+type Draft = { [N in PlatformName]: () => AdapterSettings[N] }
+
+/** Keeps a channel out, and says why. */
+class NotSetUp extends Error {}
+
+/** The configuration as the channels service needs it: a channel is there if it is enabled and has all that it needs. */
+export function channelSettingsOf(
+  { agent, egress, channels }: Config,
+  { secrets, env }: { secrets: Pick<SealedStore, 'get'>; env: NodeJS.ProcessEnv },
+): ReadChannels {
+  const secret = secretReader(secrets, env)
+  const drafts: Draft = {
+    telegram: () => telegramSettings(channels.telegram, secret),
+    whatsapp: () => ({
+      token: secret('token', channels.whatsapp.token_env, channels.whatsapp.token_ref),
+      api_url: channels.whatsapp.api_url,
+      phone_number_id: present('phone_number_id', channels.whatsapp.phone_number_id),
+    }),
+    discord: () => ({
+      token: secret('token', channels.discord.token_env, channels.discord.token_ref),
+      api_url: channels.discord.api_url,
+      application_id: channels.discord.application_id,
+    }),
+    slack: () => ({
+      bot_token: secret('token', channels.slack.token_env, channels.slack.token_ref),
+      app_token: hasName(channels.slack.app_token_env, channels.slack.app_token_ref)
+        ? secret('app_token', channels.slack.app_token_env, channels.slack.app_token_ref)
+        : null,
+      api_url: channels.slack.api_url,
+    }),
+    matrix: () => ({
+      access_token: secret('token', channels.matrix.token_env, channels.matrix.token_ref),
+      homeserver_url: channels.matrix.homeserver_url,
+    }),
+    email: () => emailSettings(channels.email, secret),
+    signal: () => ({
+      phone_number: present('phone_number', channels.signal.phone_number),
+      daemon_url: present('daemon_url', channels.signal.daemon_url),
+    }),
+  }
+  const adapters: Record<string, unknown> = {}
+  const problems = new Map<PlatformName, string>()
+  for (const [name, draft] of Object.entries(drafts) as [PlatformName, () => unknown][]) {
+    if (!isWanted(name, channels)) continue
+    try {
+      adapters[name] = draft()
+    } catch (thrown) {
+      if (!(thrown instanceof NotSetUp)) throw thrown
+      problems.set(name, `channels.${name}: ${thrown.message}`)
+    }
+  }
+  const settings = { allowed_hosts: egress.allowed_hosts, agent_name: agent.name, adapters }
+  return { settings: settings as ChannelSettings, problems }
+}
+
+/** Telegram and Discord are enabled from the start, and meant once somebody names their token. */
+function isWanted(name: PlatformName, channels: Config['channels']): boolean {
+  if (!channels[name].enabled) return false
+  return name !== 'telegram' && name !== 'discord' ? true : hasName(channels[name].token_env, channels[name].token_ref)
+}
+
+function hasName(env: string, ref: string | null): boolean {
+  return env !== '' || ref !== null
+}
+
+type ReadSecret = (what: string, variable: string, ref: string | null) => string
+
+/** A sealed secret comes before a variable of the environment. */
+function secretReader(secrets: Pick<SealedStore, 'get'>, env: NodeJS.ProcessEnv): ReadSecret {
+  return (what, variable, ref) => {
+    const sealed = ref === null ? undefined : sealedSecret(secrets, what, ref)
+    const found = sealed || env[variable]?.trim()
+    if (found) return found
+    if (!hasName(variable, ref)) throw new NotSetUp(`${what}_env or ${what}_ref is not set`)
+    throw new NotSetUp(
+      variable === ''
+        ? `there is no secret ${ref}, which ${what}_ref names`
+        : `${variable}, which ${what}_env names, is not set`,
+    )
+  }
+}
+
+function sealedSecret(secrets: Pick<SealedStore, 'get'>, what: string, ref: string): string | undefined {
+  try {
+    return secrets.get(keystoreEntry(ref))
+  } catch (thrown) {
+    if (!isErrorOf(thrown, 'internal')) throw thrown
+    throw new NotSetUp(`the secret ${ref}, which ${what}_ref names, can not be read`)
+  }
+}
+
+function present(name: string, value: string): string {
+  if (value.trim() === '') throw new NotSetUp(`${name} is not set`)
+  return value.trim()
+}
+
+function telegramSettings(telegram: Config['channels']['telegram'], secret: ReadSecret): AdapterSettings['telegram'] {
+  const { api_url, poll_timeout_seconds, webhook_secret, webhook_mode, public_url, webhook_path } = telegram
+  const token = secret('token', telegram.token_env, telegram.token_ref)
+  if (webhook_mode && !webhook_secret) throw new NotSetUp('webhook_mode needs a webhook_secret')
+  return {
+    token,
+    api_url,
+    mode: webhook_mode ? 'webhook' : 'polling',
+    poll_timeout_seconds,
+    webhook_url: webhook_mode && public_url ? `${public_url.replace(/\/+$/, '')}${webhook_path ?? telegramPath}` : null,
+    webhook_secret: webhook_secret || null,
+  }
+}
+
+function emailSettings(email: Config['channels']['email'], secret: ReadSecret): AdapterSettings['email'] {
+  const { imap_host, imap_port, imap_security, smtp_host, smtp_port, smtp_security, use_oauth2 } = email
+  return {
+    username: present('username', email.username),
+    password: use_oauth2 ? null : secret('password', email.password_env, null),
+    oauth2_token: use_oauth2 ? secret('oauth2_token', email.oauth2_token_env, null) : null,
+    from_address: present('from_address', email.from_address),
+    imap: {
+      host: present('imap_host', imap_host),
+      port: imap_port,
+      idle: email.imap_idle_enabled,
+      tls: imap_security === 'tls',
+    },
+    smtp: {
+      host: present('smtp_host', smtp_host),
+      port: smtp_port,
+      tls: smtp_security === 'tls' ? 'implicit' : smtp_security,
+    },
+    poll_interval_seconds: email.poll_interval_seconds,
+  }
+}
