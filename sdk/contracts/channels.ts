@@ -117,13 +117,13 @@ export const channelsRoutes = {
     response: z.object({ deleted: z.literal(true), id: z.string() }),
   }),
   /** The code is shown here and nowhere else; whoever sends `/pair CODE` to Keel over the channel in time is paired. */
-  createPairingCode: post('/api/channels/:channel/pair', {
+  createPairingCode: post('/api/channels/adapters/:channel/pair', {
     summary: 'Make a code for someone to pair with',
     body: z.object({ authority: z.enum(['Peer', 'Creator']).default('Peer') }),
     response: z.object({ channel: platformName, code: z.string(), authority, expires_at: time }),
   }),
   /** Asks the platform who Keel is there and, with a `chat_id`, sends a message there. */
-  testChannel: post('/api/channels/:channel/test', {
+  testChannel: post('/api/channels/adapters/:channel/test', {
     summary: 'Test a channel',
     body: z.object({ chat_id: shortField.optional(), text: textField(4_096).optional() }),
     response: z.object({
@@ -135,7 +135,7 @@ export const channelsRoutes = {
     }),
   }),
   /** Kept in the outbox when it answers. */
-  sendMessage: post('/api/channels/:channel/send', {
+  sendMessage: post('/api/channels/adapters/:channel/send', {
     summary: 'Send a message over a channel',
     body: z.object({
       chat_id: shortField,
@@ -146,7 +146,7 @@ export const channelsRoutes = {
     }),
     response: z.object({ delivery_id: z.string(), status: delivery.shape.status }),
   }),
-  restartChannel: post('/api/channels/:channel/restart', {
+  restartChannel: post('/api/channels/adapters/:channel/restart', {
     summary: 'Restart one adapter',
     response: z.object({ ok: z.literal(true), channel: platformName }),
   }),

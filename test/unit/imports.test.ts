@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const importShape = /(?:from\s+|import\s*\(\s*|import\s+)['"]([^'"]+)['"]/g
+const importShape = /(?:from\s+|import\s*\(\s*|import\s+)['"]([^'"\n]+)['"]/g
 
 interface Import {
   file: string

@@ -4,6 +4,37 @@ CREATE UNIQUE INDEX approval_grants_by_subject ON approval_grants (subject, ifnu
 -- index approval_requests_pending
 CREATE INDEX approval_requests_pending ON approval_requests (timeout_at) WHERE status = 'pending';
 
+-- index channel_inbox_by_age
+CREATE INDEX channel_inbox_by_age ON channel_inbox (handled_at) WHERE state = 'done';
+
+-- index channel_inbox_by_chat
+CREATE INDEX channel_inbox_by_chat ON channel_inbox (channel, chat_id, seq);
+
+-- index channel_inbox_by_sender
+CREATE INDEX channel_inbox_by_sender ON channel_inbox (channel, sender_id, seq);
+
+-- index channel_inbox_by_turn
+CREATE INDEX channel_inbox_by_turn ON channel_inbox (turn_id) WHERE turn_id IS NOT NULL;
+
+-- index channel_inbox_new
+CREATE INDEX channel_inbox_new ON channel_inbox (channel, chat_id, thread_id, seq) WHERE state = 'new';
+
+-- index channel_inbox_working
+CREATE INDEX channel_inbox_working ON channel_inbox (turn_id) WHERE state = 'working';
+
+-- index channel_outbox_dead
+CREATE INDEX channel_outbox_dead ON channel_outbox (seq DESC) WHERE status = 'dead_letter';
+
+-- index channel_outbox_done
+CREATE INDEX channel_outbox_done ON channel_outbox (delivered_at) WHERE status IN ('delivered', 'discarded');
+
+-- index channel_outbox_open
+CREATE INDEX channel_outbox_open ON channel_outbox (channel, chat_id, thread_id, seq)
+  WHERE status IN ('pending', 'in_flight');
+
+-- index channel_webhooks_by_channel
+CREATE INDEX channel_webhooks_by_channel ON channel_webhooks (channel, seq);
+
 -- index cron_jobs_by_maker
 CREATE INDEX cron_jobs_by_maker ON cron_jobs (created_by);
 
@@ -158,6 +189,88 @@ CREATE TABLE breakers (
   provider TEXT PRIMARY KEY,
   breaker_json TEXT NOT NULL,
   updated_at TEXT NOT NULL
+  );
+
+-- table channel_cursors
+CREATE TABLE channel_cursors (channel TEXT PRIMARY KEY, cursor TEXT, updated_at TEXT NOT NULL);
+
+-- table channel_inbox
+CREATE TABLE channel_inbox (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  channel TEXT NOT NULL,
+  external_id TEXT NOT NULL,
+  chat_id TEXT NOT NULL,
+  thread_id TEXT,
+  sender_id TEXT NOT NULL,
+  update_json TEXT NOT NULL,
+  -- new: to be handled; working: its turn is under way; done: what it asked for is in the outbox, or was nothing.
+  state TEXT NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'working', 'done')),
+  -- Why nothing came of it.
+  reason TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  not_before TEXT NOT NULL,
+  turn_id TEXT,
+  session_id TEXT,
+  -- The message in which the answer is shown while it is written.
+  draft_message_id TEXT,
+  created_at TEXT NOT NULL,
+  handled_at TEXT,
+  UNIQUE (channel, external_id)
+  );
+
+-- table channel_outbox
+CREATE TABLE channel_outbox (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  channel TEXT NOT NULL,
+  chat_id TEXT NOT NULL,
+  thread_id TEXT,
+  -- Names what it is for: the same is sent once.
+  idempotency_key TEXT NOT NULL UNIQUE,
+  content TEXT NOT NULL,
+  subject TEXT,
+  reply_to TEXT,
+  replaces TEXT,
+  attachments_json TEXT NOT NULL DEFAULT '[]',
+  buttons_json TEXT NOT NULL DEFAULT '[]',
+  status TEXT NOT NULL DEFAULT 'pending'
+  CHECK (status IN ('pending', 'in_flight', 'delivered', 'dead_letter', 'discarded')),
+  attempts INTEGER NOT NULL DEFAULT 0,
+  max_attempts INTEGER NOT NULL DEFAULT 5,
+  next_retry_at TEXT NOT NULL,
+  parts_sent INTEGER NOT NULL DEFAULT 0,
+  -- The platform's ids of the parts, JSON.
+  message_ids_json TEXT NOT NULL DEFAULT '[]',
+  last_error TEXT,
+  error_code TEXT,
+  session_id TEXT,
+  turn_id TEXT,
+  created_at TEXT NOT NULL,
+  delivered_at TEXT
+  );
+
+-- table channel_peers
+CREATE TABLE channel_peers (
+  id TEXT PRIMARY KEY,
+  channel TEXT NOT NULL,
+  sender_id TEXT NOT NULL,
+  sender_name TEXT,
+  chat_id TEXT NOT NULL,
+  authority TEXT NOT NULL,
+  paired_at TEXT NOT NULL,
+  UNIQUE (channel, sender_id)
+  );
+
+-- table channel_webhooks
+CREATE TABLE channel_webhooks (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  channel TEXT NOT NULL,
+  body TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  not_before TEXT NOT NULL,
+  last_error TEXT,
+  created_at TEXT NOT NULL
   );
 
 -- table context_snapshots
@@ -369,6 +482,16 @@ CREATE TABLE model_selection_events (
   user_excerpt TEXT NOT NULL,
   candidates_json TEXT NOT NULL,
   metascore_json TEXT,
+  created_at TEXT NOT NULL
+  );
+
+-- table pairing_codes
+CREATE TABLE pairing_codes (
+  -- A digest: the code itself is shown once and kept nowhere.
+  code_hash TEXT PRIMARY KEY,
+  channel TEXT NOT NULL,
+  authority TEXT NOT NULL,
+  expires_at TEXT NOT NULL,
   created_at TEXT NOT NULL
   );
 
