@@ -35,8 +35,24 @@ export async function askPlatform(url: string, request: PlatformRequest): Promis
   }
 }
 
+/** An answer that goes on: its status, and its body piece by piece. */
+export async function streamPlatform(
+  url: string,
+  request: PlatformRequest,
+): Promise<{ status: number; body: AsyncIterable<Uint8Array> }> {
+  const { status, body } = await openPlatform(url, request)
+  async function* pieces() {
+    try {
+      yield* body ?? []
+    } catch (thrown) {
+      throw asPlatformError(thrown, request.signal)
+    }
+  }
+  return { status, body: pieces() }
+}
+
 /** The same with the body still to be read. */
-export async function openPlatform(url: string, { signal, ...request }: PlatformRequest): Promise<Response> {
+async function openPlatform(url: string, { signal, ...request }: PlatformRequest): Promise<Response> {
   try {
     const { method = 'GET', headers = {}, body } = request
     const sent = body === undefined ? {} : { body, duplex: 'half' as const }

@@ -4,7 +4,7 @@ import { type ChannelUpdate, channelBounds, type InboundMessage } from '#sdk/cha
 import { acceptUpdates } from '../accept-updates.ts'
 import type { CreateAdapter } from '../adapter.ts'
 import { PlatformError } from '../platform-error.ts'
-import { fetchPlatformMedia } from '../platform-media.ts'
+import { fetchPlatformMedia, withApiHost } from '../platform-media.ts'
 import { MatrixApi } from './matrix/api.ts'
 import { messageEvent, mxcUri, readSpoken, type SpokenEvent, threadOf } from './matrix/inbound.ts'
 import { checkedRoom, MatrixOutbox } from './matrix/outbound.ts'
@@ -129,10 +129,8 @@ export const createMatrix: CreateAdapter<'matrix'> = (settings, host) => {
         throw new PlatformError('No address of a file on Matrix', { code: 'invalid_media', permanent: true })
       const { host: hostname, pathname } = new URL(media.ref)
       const ref = api.address(['client', 'v1', 'media', 'download', hostname, pathname.slice(1)])
-      // The operator has named the homeserver, so it may be private; it is asked for files that others keep as well.
-      const homeserver = api.homeserver.host
-      const ours = { ...host, allowedHosts: [homeserver] }
-      const from = { hosts: [homeserver], host: ours, headers: api.authorization }
+      // The homeserver gives files that others keep as well.
+      const from = { hosts: [], host: withApiHost(host, api.homeserver.href), headers: api.authorization }
       return fetchPlatformMedia({ ...media, ref }, from, signal)
     },
 
