@@ -132,6 +132,7 @@ function emailSettings(email: Config['channels']['email'], secret: ReadSecret): 
     password: use_oauth2 ? null : secret('password', email.password_env, null),
     oauth2_token: use_oauth2 ? secret('oauth2_token', email.oauth2_token_env, null) : null,
     from_address: present('from_address', email.from_address),
+    authserv_id: present('authserv_id', email.authserv_id),
     imap: {
       host: present('imap_host', imap_host),
       port: imap_port,

@@ -36,8 +36,8 @@ export const channelSettings = z.object({
         password: secret.nullable(),
         oauth2_token: secret.nullable(),
         from_address: z.string(),
-        /** Of the server that says who a message is really from; without it, whichever wrote so above all others. */
-        authserv_id: z.string().optional(),
+        /** Of the server that says who a message is really from; `*` stands for whichever wrote so above all others. */
+        authserv_id: z.string(),
         imap: z.object({ host: z.string(), port: z.number(), idle: z.boolean(), tls: z.boolean() }),
         smtp: z.object({ host: z.string(), port: z.number(), tls: z.enum(['implicit', 'starttls', 'none']) }),
         poll_interval_seconds: z.number(),

@@ -51,6 +51,7 @@ describe('services', () => {
       ['agent', false],
       ['memory', false],
       ['scheduler', false],
+      ['channels', true],
       ['tools', true],
       ['sandbox', true],
     ])

@@ -62,6 +62,7 @@ enabled = true
 username = "keel@example.org"
 password_env = "MAIL"
 from_address = "keel@example.org"
+authserv_id = "mx.keel.example"
 imap_host = "127.0.0.1"
 smtp_host = "127.0.0.1"
 allowed_senders = ["friend@example.org"]

@@ -153,7 +153,6 @@ test.each([
   pass('example.org'),
   'mx.keel.example 1; spf=pass smtp.mailfrom=x@y; dkim=pass (2048-bit key) header.i=@example.org header.b="a;b"',
   'mx.keel.example; dkim=fail header.d=other.example; dkim=pass header.d=example.org; dmarc=none header.from=example.org',
-  'spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=example.org; dmarc=pass action=none header.from=example.org;',
 ])('a sender is known by %j', async (results) => {
   const host = new TestHost()
   await connected(host)
@@ -162,11 +161,18 @@ test.each([
   expect(host.updates[0]).toMatchObject({ sender_id: ada, chat_id: ada })
 })
 
+test('a server that does not name itself is believed where the operator says so', () => {
+  const unnamed =
+    'spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=example.org; dmarc=pass action=none header.from=example.org;'
+  expect(provesDomain([unnamed], 'example.org', '*')).toBe(true)
+  expect(provesDomain([unnamed], 'example.org', 'mx.keel.example')).toBe(false)
+})
+
 test('where the operator has named the server, what any other wrote does not count', () => {
   const headers = ['evil.example; dmarc=pass header.from=example.org', 'MX.keel.example; dmarc=fail']
-  expect(provesDomain(headers, 'example.org', undefined)).toBe(true)
+  expect(provesDomain(headers, 'example.org', '*')).toBe(true)
   expect(provesDomain(headers, 'example.org', 'mx.keel.example')).toBe(false)
-  expect(provesDomain([...headers].reverse(), 'example.org', undefined)).toBe(false)
+  expect(provesDomain([...headers].reverse(), 'example.org', '*')).toBe(false)
   expect(provesDomain([headers[0] ?? ''], 'example.org', 'mx.keel.example')).toBe(false)
 })
 

@@ -94,6 +94,8 @@ const email = section({
   username: text(''),
   password_env: text(''),
   from_address: text(''),
+  /** How the own mail server names itself in Authentication-Results: without it nobody's address is believed. */
+  authserv_id: text(''),
   allowed_senders: textList(),
   poll_interval_seconds: integer(30, 1, 86_400),
   oauth2_token_env: text(''),

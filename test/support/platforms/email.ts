@@ -94,6 +94,7 @@ export class FakeMail {
       from_address: mailUser,
       imap: { host: '127.0.0.1', port: this.imap.port, idle: true, tls: false },
       smtp: { host: '127.0.0.1', port: this.smtpPort, tls: 'none' },
+      authserv_id: 'mx.keel.example',
       poll_interval_seconds: 1,
       ...fields,
     }

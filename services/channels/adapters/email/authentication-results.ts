@@ -2,11 +2,13 @@
  * Anyone can write any From. Whether a message is from where it says is known to the server that took it in: it looks
  * the sending domain's keys and policy up, and writes what it found into an Authentication-Results header (RFC 8601)
  * above all that came with the message. What the message itself brought along under that name says nothing, so only the
- * topmost counts, or the topmost of the server that the operator has named; a server that writes none proves nothing.
+ * topmost of the server that the operator has named counts; a server that writes none proves nothing.
  */
 
 const maxHeaderLength = 16_384
 const maxResults = 50
+/** Stands for whichever server has written the topmost header: for one that does not name itself, and always writes it. */
+const topmost = '*'
 
 interface Result {
   method: string
@@ -19,9 +21,9 @@ interface Result {
  * Whether the receiving server found the message to be from this domain: DMARC passed for it, or, where the domain has no
  * such policy, it was signed by the domain or one above it. A domain below does not speak for it.
  */
-export function provesDomain(headers: readonly string[], domain: string, server: string | undefined): boolean {
+export function provesDomain(headers: readonly string[], domain: string, server: string): boolean {
   const parsed = headers.map(parseResults)
-  const counts = server === undefined ? parsed[0] : parsed.find((each) => each?.server === server.toLowerCase())
+  const counts = server === topmost ? parsed[0] : parsed.find((each) => each?.server === server.toLowerCase())
   if (!counts) return false
   const dmarc = counts.results.filter(({ method, result }) => method === 'dmarc' && result !== 'none')
   if (dmarc.length > 0) {

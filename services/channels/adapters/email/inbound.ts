@@ -27,7 +27,7 @@ export interface Letter {
 export async function readLetter(
   mailbox: Mailbox,
   uid: number,
-  { ownAddresses, authserv }: { ownAddresses: readonly string[]; authserv: string | undefined },
+  { ownAddresses, authserv }: { ownAddresses: readonly string[]; authserv: string },
 ): Promise<Letter | null> {
   const described = await mailbox.describe(uid)
   if (!described) return null
