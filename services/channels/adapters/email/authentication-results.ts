@@ -23,7 +23,11 @@ interface Result {
  */
 export function provesDomain(headers: readonly string[], domain: string, server: string): boolean {
   const parsed = headers.map(parseResults)
-  const counts = server === topmost ? parsed[0] : parsed.find((each) => each?.server === server.toLowerCase())
+  const counts =
+    server === topmost
+      ? parsed[0]
+      : // One that can not be read may be the server's own: what stands below it was brought along.
+        parsed.find((each) => each === null || each.server === server.toLowerCase())
   if (!counts) return false
   const dmarc = counts.results.filter(({ method, result }) => method === 'dmarc' && result !== 'none')
   if (dmarc.length > 0) {
