@@ -37,6 +37,8 @@ const stalledSleeps = 3
 interface TermsDeps extends ActionDeps {
   desk: RunDesk
   deliver: Deliver
+  /** A run waits again, and whoever may take it is to look. */
+  wake: () => void
 }
 
 /**
@@ -131,6 +133,7 @@ export class SchedulerTerms {
 
       release: ({ holder }) => {
         giveBackRuns(store.write, holder)
+        deps.wake()
         return null
       },
 

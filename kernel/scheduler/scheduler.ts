@@ -58,7 +58,7 @@ export class Scheduler {
   constructor(deps: SchedulerDeps) {
     this.#deps = deps
     this.#desk = new RunDesk(deps.bus)
-    this.#runs = new SchedulerTerms({ ...deps, desk: this.#desk })
+    this.#runs = new SchedulerTerms({ ...deps, desk: this.#desk, wake: () => this.#wake() })
     this.terms = this.#runs.handlers
     this.tools = cronToolsOf(this)
   }

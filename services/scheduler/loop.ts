@@ -9,6 +9,8 @@ import type { RunsUnderWay } from './runs-under-way.ts'
 
 /** Until the kernel is asked again for what it has said is due, and has not given. */
 const refusedMs = 1_000
+/** While runs wait for a place, what becomes due in the meantime is looked for so often. */
+const backlogMs = 250
 /** Planning pauses after so long, for other work to be done. */
 const planningMs = 20
 /** Jobs that are looked through after the clock was set back. */
@@ -25,6 +27,10 @@ export class Loop {
   /** While nobody looked, too. */
   #clockWentBack = true
   #nextWakeAt: number | null = null
+  /** There were more runs to take than places for them. */
+  #isBacklogged = false
+  /** By the monotonic clock. */
+  #lookedAt = Number.NEGATIVE_INFINITY
 
   constructor(context: SchedulerContext, runs: RunsUnderWay) {
     this.#context = context
@@ -64,6 +70,11 @@ export class Loop {
   /** One batch, so that the first runs begin before the last job is claimed. Returns how long to sleep. */
   async #round(): Promise<number> {
     const { kernel, clock } = this.#context
+    if (this.#isBacklogged && clock.monotonic() - this.#lookedAt < backlogMs) {
+      await this.#take()
+      return this.#isBacklogged ? backlogMs : 0
+    }
+    this.#lookedAt = clock.monotonic()
     const now = clock.now()
     const { jobs, next_at } = await kernel.due({ now, limit: schedulerBounds.batch })
     const hasClaimed = await this.#claim(jobs, now)
@@ -87,6 +98,7 @@ export class Loop {
     const { runs } = await kernel.take({ now: clock.now(), holder, limit })
     if (closing.aborted) return false
     for (const run of runs) this.#runs.begin(run, takenAt)
+    this.#isBacklogged = runs.length === limit
     return runs.length > 0
   }
 

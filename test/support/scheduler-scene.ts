@@ -27,7 +27,7 @@ export function schedulerScene(settings: Record<string, unknown> = {}) {
   onTestFinished(() => bus.close())
   const config = configSchema.parse({ scheduler: settings })
   const deps = { store, bus, log, config: { current: () => config } as LiveConfig } as ActionDeps
-  const terms = new SchedulerTerms({ ...deps, desk: new RunDesk(bus), deliver: () => null })
+  const terms = new SchedulerTerms({ ...deps, desk: new RunDesk(bus), deliver: () => null, wake() {} })
   terms.begin()
 
   return {
