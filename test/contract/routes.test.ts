@@ -58,6 +58,7 @@ describe('routes', () => {
       'GET /plugins/:name/web/:folder/:file',
       'GET /plugins/frame.js',
       'POST /api/a2a/hello',
+      'POST /api/webhooks/slack',
       'POST /api/webhooks/telegram',
       'POST /api/webhooks/whatsapp',
     ])

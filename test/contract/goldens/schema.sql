@@ -4,6 +4,70 @@ CREATE UNIQUE INDEX approval_grants_by_subject ON approval_grants (subject, ifnu
 -- index approval_requests_pending
 CREATE INDEX approval_requests_pending ON approval_requests (timeout_at) WHERE status = 'pending';
 
+-- index channel_inbox_by_age
+CREATE INDEX channel_inbox_by_age ON channel_inbox (handled_at) WHERE state = 'done';
+
+-- index channel_inbox_by_chat
+CREATE INDEX channel_inbox_by_chat ON channel_inbox (channel, chat_id, seq);
+
+-- index channel_inbox_by_sender
+CREATE INDEX channel_inbox_by_sender ON channel_inbox (channel, sender_id, seq);
+
+-- index channel_inbox_by_turn
+CREATE INDEX channel_inbox_by_turn ON channel_inbox (turn_id) WHERE turn_id IS NOT NULL;
+
+-- index channel_inbox_new
+CREATE INDEX channel_inbox_new ON channel_inbox (channel, chat_id, thread_id, seq) WHERE state = 'new';
+
+-- index channel_inbox_working
+CREATE INDEX channel_inbox_working ON channel_inbox (turn_id) WHERE state = 'working';
+
+-- index channel_outbox_dead
+CREATE INDEX channel_outbox_dead ON channel_outbox (seq DESC) WHERE status = 'dead_letter';
+
+-- index channel_outbox_done
+CREATE INDEX channel_outbox_done ON channel_outbox (delivered_at) WHERE status IN ('delivered', 'discarded');
+
+-- index channel_outbox_open
+CREATE INDEX channel_outbox_open ON channel_outbox (channel, chat_id, thread_id, seq)
+  WHERE status IN ('pending', 'in_flight');
+
+-- index channel_webhooks_by_channel
+CREATE INDEX channel_webhooks_by_channel ON channel_webhooks (channel, seq);
+
+-- index cron_jobs_by_maker
+CREATE INDEX cron_jobs_by_maker ON cron_jobs (created_by);
+
+-- index cron_jobs_by_name
+CREATE INDEX cron_jobs_by_name ON cron_jobs (name, id);
+
+-- index cron_jobs_due
+CREATE INDEX cron_jobs_due ON cron_jobs (next_run_at) WHERE enabled = 1 AND next_run_at IS NOT NULL;
+
+-- index cron_runs_active
+CREATE INDEX cron_runs_active ON cron_runs (job_id, status) WHERE status IN ('waiting', 'running');
+
+-- index cron_runs_leased
+CREATE INDEX cron_runs_leased ON cron_runs (lease_expires_at) WHERE status = 'running';
+
+-- index cron_runs_newest
+CREATE INDEX cron_runs_newest ON cron_runs (created_at DESC);
+
+-- index cron_runs_of_day
+CREATE INDEX cron_runs_of_day ON cron_runs (scheduled_for);
+
+-- index cron_runs_of_job
+CREATE INDEX cron_runs_of_job ON cron_runs (job_id, created_at DESC);
+
+-- index cron_runs_once
+CREATE UNIQUE INDEX cron_runs_once ON cron_runs (job_id, scheduled_for) WHERE trigger <> 'manual';
+
+-- index cron_runs_put_off
+CREATE INDEX cron_runs_put_off ON cron_runs (not_before) WHERE status = 'waiting' AND not_before IS NOT NULL;
+
+-- index cron_runs_waiting
+CREATE INDEX cron_runs_waiting ON cron_runs (scheduled_for) WHERE status = 'waiting';
+
 -- index inference_costs_by_creation
 CREATE INDEX inference_costs_by_creation ON inference_costs (created_at);
 
@@ -39,6 +103,9 @@ CREATE INDEX memories_superseded ON memories (superseded_by) WHERE superseded_by
 -- index memory_ingest_due
 CREATE INDEX memory_ingest_due ON memory_ingest (not_before, created_at);
 
+-- index metric_snapshots_newest
+CREATE INDEX metric_snapshots_newest ON metric_snapshots (created_at DESC);
+
 -- index model_selections_by_creation
 CREATE INDEX model_selections_by_creation ON model_selection_events (created_at);
 
@@ -65,6 +132,9 @@ CREATE UNIQUE INDEX sessions_one_active ON sessions (agent_id, scope_key) WHERE 
 
 -- index tool_calls_by_approval
 CREATE INDEX tool_calls_by_approval ON tool_calls (approval_id) WHERE approval_id IS NOT NULL;
+
+-- index transactions_newest
+CREATE INDEX transactions_newest ON transactions (created_at DESC);
 
 -- index turn_feedback_by_session
 CREATE INDEX turn_feedback_by_session ON turn_feedback (session_id);
@@ -121,6 +191,88 @@ CREATE TABLE breakers (
   updated_at TEXT NOT NULL
   );
 
+-- table channel_cursors
+CREATE TABLE channel_cursors (channel TEXT PRIMARY KEY, cursor TEXT, updated_at TEXT NOT NULL);
+
+-- table channel_inbox
+CREATE TABLE channel_inbox (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  channel TEXT NOT NULL,
+  external_id TEXT NOT NULL,
+  chat_id TEXT NOT NULL,
+  thread_id TEXT,
+  sender_id TEXT NOT NULL,
+  update_json TEXT NOT NULL,
+  -- new: to be handled; working: its turn is under way; done: what it asked for is in the outbox, or was nothing.
+  state TEXT NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'working', 'done')),
+  -- Why nothing came of it.
+  reason TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  not_before TEXT NOT NULL,
+  turn_id TEXT,
+  session_id TEXT,
+  -- The message in which the answer is shown while it is written.
+  draft_message_id TEXT,
+  created_at TEXT NOT NULL,
+  handled_at TEXT,
+  UNIQUE (channel, external_id)
+  );
+
+-- table channel_outbox
+CREATE TABLE channel_outbox (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  channel TEXT NOT NULL,
+  chat_id TEXT NOT NULL,
+  thread_id TEXT,
+  -- Names what it is for: the same is sent once.
+  idempotency_key TEXT NOT NULL UNIQUE,
+  content TEXT NOT NULL,
+  subject TEXT,
+  reply_to TEXT,
+  replaces TEXT,
+  attachments_json TEXT NOT NULL DEFAULT '[]',
+  buttons_json TEXT NOT NULL DEFAULT '[]',
+  status TEXT NOT NULL DEFAULT 'pending'
+  CHECK (status IN ('pending', 'in_flight', 'delivered', 'dead_letter', 'discarded')),
+  attempts INTEGER NOT NULL DEFAULT 0,
+  max_attempts INTEGER NOT NULL DEFAULT 5,
+  next_retry_at TEXT NOT NULL,
+  parts_sent INTEGER NOT NULL DEFAULT 0,
+  -- The platform's ids of the parts, JSON.
+  message_ids_json TEXT NOT NULL DEFAULT '[]',
+  last_error TEXT,
+  error_code TEXT,
+  session_id TEXT,
+  turn_id TEXT,
+  created_at TEXT NOT NULL,
+  delivered_at TEXT
+  );
+
+-- table channel_peers
+CREATE TABLE channel_peers (
+  id TEXT PRIMARY KEY,
+  channel TEXT NOT NULL,
+  sender_id TEXT NOT NULL,
+  sender_name TEXT,
+  chat_id TEXT NOT NULL,
+  authority TEXT NOT NULL,
+  paired_at TEXT NOT NULL,
+  UNIQUE (channel, sender_id)
+  );
+
+-- table channel_webhooks
+CREATE TABLE channel_webhooks (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  channel TEXT NOT NULL,
+  body TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  not_before TEXT NOT NULL,
+  last_error TEXT,
+  created_at TEXT NOT NULL
+  );
+
 -- table context_snapshots
 CREATE TABLE context_snapshots (
   turn_id TEXT PRIMARY KEY REFERENCES turns (id) ON DELETE CASCADE,
@@ -134,6 +286,69 @@ CREATE TABLE context_snapshots (
   tool_definition_tokens INTEGER NOT NULL,
   dropped_history INTEGER NOT NULL,
   created_at TEXT NOT NULL
+  );
+
+-- table cron_jobs
+CREATE TABLE cron_jobs (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  description TEXT,
+  enabled INTEGER NOT NULL DEFAULT 1,
+  schedule_kind TEXT NOT NULL CHECK (schedule_kind IN ('cron', 'every', 'once')),
+  schedule_expr TEXT,
+  schedule_every_ms INTEGER,
+  schedule_tz TEXT NOT NULL DEFAULT 'UTC',
+  -- As the scheduler reads it, JSON text.
+  schedule_json TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  session_target TEXT NOT NULL DEFAULT 'main' CHECK (session_target IN ('main', 'isolated')),
+  payload_json TEXT NOT NULL,
+  delivery_mode TEXT NOT NULL DEFAULT 'none' CHECK (delivery_mode IN ('none', 'announce')),
+  delivery_channel TEXT,
+  catch_up TEXT NOT NULL DEFAULT 'once' CHECK (catch_up IN ('skip', 'once', 'all')),
+  overlap TEXT NOT NULL DEFAULT 'forbid' CHECK (overlap IN ('forbid', 'queue', 'replace', 'allow')),
+  after_crash TEXT NOT NULL DEFAULT 'retry' CHECK (after_crash IN ('retry', 'fail')),
+  max_retries INTEGER NOT NULL DEFAULT 3,
+  timeout_seconds INTEGER NOT NULL DEFAULT 600,
+  -- Of whoever made it, and the most that its runs may have.
+  authority TEXT NOT NULL,
+  created_by TEXT NOT NULL,
+  revision INTEGER NOT NULL DEFAULT 1,
+  last_run_at TEXT,
+  last_status TEXT,
+  last_duration_ms INTEGER,
+  last_error TEXT,
+  consecutive_errors INTEGER NOT NULL DEFAULT 0,
+  next_run_at TEXT,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL
+  );
+
+-- table cron_runs
+CREATE TABLE cron_runs (
+  id TEXT PRIMARY KEY,
+  job_id TEXT NOT NULL REFERENCES cron_jobs (id) ON DELETE CASCADE,
+  status TEXT NOT NULL CHECK (status IN ('waiting', 'running', 'success', 'error', 'cancelled', 'skipped')),
+  trigger TEXT NOT NULL CHECK (trigger IN ('schedule', 'manual', 'catch_up')),
+  scheduled_for TEXT NOT NULL,
+  -- Of skipped ones, the last of those that the row stands for, and how many they are.
+  missed_until TEXT,
+  missed_count INTEGER,
+  attempt INTEGER NOT NULL DEFAULT 0,
+  -- It waits until then.
+  not_before TEXT,
+  lease_holder TEXT,
+  lease_expires_at TEXT,
+  turn_id TEXT,
+  session_id TEXT,
+  -- 1: what may not be done twice was begun by this attempt or an earlier one.
+  begun INTEGER NOT NULL DEFAULT 0,
+  duration_ms INTEGER,
+  error TEXT,
+  output_text TEXT,
+  created_at TEXT NOT NULL,
+  started_at TEXT,
+  finished_at TEXT
   );
 
 -- table embeddings
@@ -243,6 +458,14 @@ CREATE TABLE memory_ingest (
 -- table memory_terms
 CREATE VIRTUAL TABLE memory_terms USING fts5vocab('memory_fts', 'row');
 
+-- table metric_snapshots
+CREATE TABLE metric_snapshots (
+  id TEXT PRIMARY KEY,
+  metrics_json TEXT NOT NULL,
+  alerts_json TEXT,
+  created_at TEXT NOT NULL
+  );
+
 -- table model_selection_events
 CREATE TABLE model_selection_events (
   id TEXT PRIMARY KEY,
@@ -259,6 +482,16 @@ CREATE TABLE model_selection_events (
   user_excerpt TEXT NOT NULL,
   candidates_json TEXT NOT NULL,
   metascore_json TEXT,
+  created_at TEXT NOT NULL
+  );
+
+-- table pairing_codes
+CREATE TABLE pairing_codes (
+  -- A digest: the code itself is shown once and kept nowhere.
+  code_hash TEXT PRIMARY KEY,
+  channel TEXT NOT NULL,
+  authority TEXT NOT NULL,
+  expires_at TEXT NOT NULL,
   created_at TEXT NOT NULL
   );
 
@@ -386,6 +619,20 @@ CREATE TABLE "tool_calls" (
   duration_ms INTEGER,
   created_at TEXT NOT NULL,
   UNIQUE (turn_id, seq)
+  );
+
+-- table transactions
+CREATE TABLE transactions (
+  id TEXT PRIMARY KEY,
+  tx_type TEXT NOT NULL,
+  amount REAL NOT NULL,
+  currency TEXT NOT NULL DEFAULT 'USD',
+  counterparty TEXT,
+  tx_hash TEXT,
+  metadata_json TEXT,
+  -- Names what it is booked for: the same is booked once.
+  idempotency_key TEXT UNIQUE,
+  created_at TEXT NOT NULL
   );
 
 -- table turn_feedback
