@@ -378,6 +378,7 @@ export async function startKernel({
     const resumed = turns.resumeUnfinished(inFlight)
     await channels.start({ announces: predecessor === undefined })
     memory.wake()
+    scheduler.begin()
     const replays = new AbortController()
     guests.push(() => replays.abort())
     // However slow they are: a tool that is not there yet is not one that is gone.

@@ -12,6 +12,7 @@ import type { Tool, ToolAnswer, ToolCaller } from '#kernel/tools/tool.ts'
 import { shortFieldBytes } from '#sdk/contracts/text-field.ts'
 import { cutOutput } from '#sdk/cut-output.ts'
 import { isErrorOf, RuntimeError } from '#sdk/errors.ts'
+import { upcoming } from '#sdk/schedule/occurrences.ts'
 import { parseSchedule } from '#sdk/schedule/parse-schedule.ts'
 import type { Schedule } from '#sdk/schedule/schedule.ts'
 import { readTimeZone } from '#sdk/schedule/time-zone.ts'
@@ -24,6 +25,8 @@ const timeoutMs = 10_000
 /** Jobs made in one session that are still to run. */
 export const maxJobsOfSession = 50
 const maxListed = 100
+/** What a model schedules costs money each time, whoever has talked it into it. */
+const minApartMs = 60_000
 
 type SchedulerForTools = Pick<Scheduler, 'create' | 'delete' | 'read' | 'agentId' | 'zone' | 'destinationOf'>
 
@@ -122,6 +125,10 @@ function make(
       'conflict',
       `${maxJobsOfSession} jobs of this conversation are still to run; cancel one first`,
     )
+  const now = Date.now()
+  const [first = now, second] = upcoming(schedule, now, 2)
+  if (second !== undefined && second - first < minApartMs)
+    throw new RuntimeError('invalid', `it would come more often than each ${minApartMs / 1_000} seconds`)
   const delivery_channel = scheduler.destinationOf(caller.turn_id)
   const fields: CronJobFields = {
     ...jobDefaults,
@@ -132,7 +139,7 @@ function make(
     ...scheduleFields(schedule, exprOf(schedule), zone),
     payload_json: JSON.stringify(payload),
     authority: caller.authority,
-    next_run_at: firstTime(schedule, Date.now()),
+    next_run_at: firstTime(schedule, now),
   }
   return scheduler.create({ ...fields, created_by })
 }
@@ -148,7 +155,7 @@ function listTool(scheduler: SchedulerForTools): Tool {
   return {
     ...ownTool('list_jobs', 'Lists what is scheduled.', noInput),
     timeoutMs,
-    risk: 'Safe',
+    risk: 'Caution',
     idempotent: true,
     run: answering(async (_input, caller) => {
       const created_by = caller.authority === 'Creator' ? null : makerOf(caller)

@@ -7,6 +7,7 @@ import {
   finishRun,
   giveBackRuns,
   idempotencyKey,
+  isRunWaiting,
   lapseLeases,
   maxAttempts,
   renewLeases,
@@ -38,11 +39,18 @@ interface TermsDeps extends ActionDeps {
   deliver: Deliver
 }
 
-/** What the scheduler service may ask of the kernel, for as long as the kernel has not let go of its runs. */
+/**
+ * What the scheduler service may ask of the kernel, for as long as the kernel has not let go of its runs. A claim survives
+ * the death of the machine. What becomes of the run afterwards survives that of the process: a machine that forgets the
+ * end of a run finds it claimed, and does it again under the same key.
+ */
 export class SchedulerTerms {
   readonly #deps: TermsDeps
   readonly handlers: ServiceHandlers<typeof kernelForScheduler>
+  readonly #begun = Promise.withResolvers<void>()
   readonly #lastEnded = Promise.withResolvers<void>()
+  /** The processes that may hold leases, by the name under which they do. */
+  readonly #holders = new Map<string, number>()
   /** By a clock that is never set. */
   #lookedAt = performance.now()
   /** Nothing more is begun; and, later, nothing more is recorded. */
@@ -53,10 +61,14 @@ export class SchedulerTerms {
     const { store, bus, config, desk } = deps
 
     this.handlers = {
-      start: () => schedulerSettingsOf(config.current()),
+      start: ({ holder, pid }) => {
+        this.#holders.set(holder, pid)
+        return schedulerSettingsOf(config.current())
+      },
 
-      due: ({ now, limit }) => {
+      due: async ({ now, limit }) => {
         this.#lookedAt = performance.now()
+        await this.#begun.promise
         if (this.#stage !== 'open') return { jobs: [], waiting: 0, next_at: null }
         const { jobs, waiting, next_at } = findDue(store.read, timestamp(now), limit)
         return {
@@ -86,10 +98,12 @@ export class SchedulerTerms {
 
       take: ({ now, holder, limit }) => {
         if (this.#stage !== 'open') return { runs: [] }
-        desk.tell(lapseLeases(store.durable, timestamp(now), deps.deliver))
+        this.#lapseOfTheDead()
+        if (!isRunWaiting(store.read, timestamp(now))) return { runs: [] }
+        desk.tell(lapseLeases(store.write, { endedBy: timestamp(now) }, deps.deliver))
         const until = timestamp(now + schedulerSettingsOf(config.current()).lease_ms)
         const most = Math.min(limit, schedulerBounds.batch)
-        const taken = takeRuns(store.durable, { holder, now: timestamp(now), until, limit: most })
+        const taken = takeRuns(store.write, { holder, now: timestamp(now), until, limit: most })
         desk.tell(taken.map((one) => ({ what: 'started', ...one })))
         return { runs: taken.map(({ run, job }) => takenRun(run, job)) }
       },
@@ -115,6 +129,11 @@ export class SchedulerTerms {
         return outcome
       },
 
+      release: ({ holder }) => {
+        giveBackRuns(store.write, holder)
+        return null
+      },
+
       reportClockJump: ({ by_ms }) => {
         bus.publish('clock_jumped', { by_ms })
         return null
@@ -131,7 +150,7 @@ export class SchedulerTerms {
           retry_at: retry_at === null ? null : timestamp(retry_at),
           pause_as: pauseFor(loadCronJob(store.read, run.job_id), outcome.status),
         }
-        const news = finishRun(store.durable, held, end, deps.deliver)
+        const news = finishRun(store.write, held, end, deps.deliver)
         desk.tell(news ?? [])
         if (this.#stage === 'closing' && countRunsUnderWay(store.read) === 0) this.#lastEnded.resolve()
         return { recorded: news !== undefined }
@@ -142,6 +161,11 @@ export class SchedulerTerms {
 
   get isStalled(): boolean {
     return performance.now() - this.#lookedAt > stalledSleeps * schedulerBounds.sleepMs
+  }
+
+  /** From here on the kernel has all that a run may need; until then nothing is due. */
+  begin(): void {
+    this.#begun.resolve()
   }
 
   /** Ends the turns of runs whose place was taken. */
@@ -158,18 +182,37 @@ export class SchedulerTerms {
     if (graceMs > 0 && countRunsUnderWay(store.read) > 0)
       await Promise.race([this.#lastEnded.promise, delay(graceMs, undefined, { ref: false })])
     this.#stage = 'closed'
-    giveBackRuns(store.durable)
+    giveBackRuns(store.durable, null)
     desk.dismiss(new RuntimeError('unavailable', 'Keel is stopping; the run goes on after the next start'))
   }
 
   /** Whoever held a lease under an earlier kernel is gone. */
   #lapseAll(): void {
-    const { store, desk, deliver } = this.#deps
-    for (;;) {
-      const news = lapseLeases(store.durable, 'all', deliver)
-      if (news.length === 0) return
-      desk.tell(news)
+    while (this.#lapse({ endedBy: 'now' }) > 0);
+  }
+
+  /** A process that is known to have died is not waited for until its leases end. */
+  #lapseOfTheDead(): void {
+    for (const [holder, pid] of this.#holders) {
+      if (isRunning(pid)) continue
+      while (this.#lapse({ holder }) > 0);
+      this.#holders.delete(holder)
     }
+  }
+
+  #lapse(which: Parameters<typeof lapseLeases>[1]): number {
+    const { store, desk, deliver } = this.#deps
+    const news = lapseLeases(store.write, which, deliver)
+    desk.tell(news)
+    return news.length
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
   }
 }
 

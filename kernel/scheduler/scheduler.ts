@@ -47,7 +47,7 @@ export interface SchedulerDeps extends ActionDeps {
   destinationOf: (turnId: string) => string | null
 }
 
-/** The kernel's side of the scheduler: it keeps the jobs and their runs, and does what they are for; when, the service says. */
+/** The kernel's side of the scheduler: it keeps jobs and runs, and does what they are for; when, the service says. */
 export class Scheduler {
   readonly #deps: SchedulerDeps
   readonly #desk: RunDesk
@@ -149,6 +149,11 @@ export class Scheduler {
     service()
       .configure(schedulerSettingsOf(config.current()))
       .catch((err: unknown) => log.warn({ err }, 'the scheduler takes its settings later'))
+  }
+
+  /** The kernel has all that a run may need. */
+  begin(): void {
+    this.#runs.begin()
   }
 
   /** What is under way may end within `graceMs`; the rest waits for the next kernel. */

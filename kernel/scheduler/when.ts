@@ -12,14 +12,15 @@ const unitMs = { s: 1_000, m: minuteMs, h: 3_600_000, d: 86_400_000, w: 604_800_
 const weekdays = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const
 
 const interval = /^every (?:(\d{1,5}) ?)?(s|m|h|d|w)(?:ecs?|econds?|ins?|inutes?|rs?|ours?|ays?|eeks?)?$/
-const daily =
-  /^(?:every |each )?(daily|day|weekday|workday|weekend|(?:sun|mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?)(?:day)?)s?(?: (.+))?$/
+const dayName = /(?:sun|mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?)(?:day)?/
+const daily = new RegExp(`^(?:every |each )?(daily|day|weekday|workday|weekend|${dayName.source})s?(?: (.+))?$`)
 /** What may stand beside a time and says nothing. */
 const filler = /\b(?:at|on|please)\b/gi
 
 /**
- * When people mean: `in 10 minutes`, `2h`, `tomorrow at 9:00`, a time in ISO-8601, `every 5m`, `every monday at 9`. Times of
- * day are those of the zone, on whichever side of a change of its clocks they lie. `invalid` says what is wrong.
+ * When people mean: `in 10 minutes`, `2h`, `tomorrow at 9:00`, a time in ISO-8601, `every 5m`, `every monday at 9`.
+ * Times of day are those of the zone, on whichever side of a change of its clocks they lie. `invalid` says what is
+ * wrong.
  */
 export function readWhen(text: string, now: number, zone: string): Schedule {
   const phrase = text.trim().replaceAll(/\s+/g, ' ')
@@ -87,9 +88,8 @@ function offsetMinutes(now: number, zone: string): number {
   return sign === '-' ? -size : size
 }
 
+const examples = '"in 10 minutes", "tomorrow at 9:00", "2030-03-08T09:30", "every 5m" or "every monday at 9:00"'
+
 function notUnderstood(phrase: string): RuntimeError {
-  return new RuntimeError(
-    'invalid',
-    `'${phrase}' is not understood; write for instance "in 10 minutes", "tomorrow at 9:00", "2030-03-08T09:30", "every 5m" or "every monday at 9:00"`,
-  )
+  return new RuntimeError('invalid', `'${phrase}' is not understood; write for instance ${examples}`)
 }

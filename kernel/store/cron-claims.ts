@@ -15,8 +15,8 @@ import { type CronRunRow, hasRunFor, insertCronRun, listActiveRuns } from './cro
 import { type ReadableDb, sql, type WritableDb } from './database.ts'
 
 /*
- * What becomes of runs: each function is one transaction, after which all of it holds or nothing. Whoever claims, takes or
- * finishes holds the only lock, so that two who do the same at once do it one after the other, and the second finds it done.
+ * What becomes of runs: each function is one transaction, after which all of it holds or nothing. Whoever claims, takes
+ * or finishes holds the only lock: of two who do the same at once, the second finds it done.
  */
 
 /** After so many errors in a row a job is paused. */
@@ -128,8 +128,8 @@ function cancelRuns(db: WritableDb, runs: readonly CronRunRow[], reason: string)
 }
 
 /**
- * A run beside the schedule; `due` is that of the occurrence that is run once more, and now unless told. A string says why
- * the job does not take it on.
+ * A run beside the schedule; `due` is that of the occurrence that is run once more, and now unless told. A string says
+ * why the job does not take it on.
  */
 export function insertManualRun(
   db: WritableDb,
@@ -159,14 +159,25 @@ export function maxAttempts({ trigger }: Pick<CronRunRow, 'trigger'>, { max_retr
   return trigger === 'manual' ? 1 : 1 + max_retries
 }
 
-/** Frees leases that ended before `now`, or all, by each job's policy. At most fifty; whoever is told of fifty asks again. */
-export function lapseLeases(db: WritableDb, now: string | 'all', deliver: Deliver): RunNews[] {
+/**
+ * Frees leases by each job's policy: those that ended by a time, or by now whenever they end, or those of a holder that is
+ * gone. At most fifty; whoever is told of some asks again.
+ */
+export function lapseLeases(
+  db: WritableDb,
+  which: { endedBy: string } | { holder: string },
+  deliver: Deliver,
+): RunNews[] {
+  const [condition, value] =
+    'holder' in which
+      ? ['lease_holder = @value', which.holder]
+      : [`(@value = 'now' OR lease_expires_at <= @value)`, which.endedBy]
+  const at = 'holder' in which || which.endedBy === 'now' ? timestamp() : which.endedBy
   return db.transaction(() => {
-    const text = `SELECT * FROM cron_runs WHERE status = 'running' AND (@now = 'all' OR lease_expires_at <= @now) LIMIT ${maxLapses}`
-    const lost = sql(db, text).all({ now }) as CronRunRow[]
+    const text = `SELECT * FROM cron_runs WHERE status = 'running' AND ${condition} LIMIT @limit`
+    const lost = sql(db, text).all({ value, limit: maxLapses }) as CronRunRow[]
     return lost.flatMap((run) => {
       const job = loadCronJob(db, run.job_id)
-      const at = now === 'all' ? timestamp() : now
       const mayRetry = job.after_crash === 'retry' && run.attempt < maxAttempts(run, job)
       if (mayRetry) return [putBack(db, run, job, { error: crashReason, not_before: at })]
       return endRun(db, run, job, { status: 'error', output: '', error: crashReason, finished_at: at }, deliver)
@@ -200,11 +211,20 @@ export function findDue(db: ReadableDb, now: string, limit: number): Due {
   }
   const { put_off, lease_end } = sql(
     db,
-    `SELECT (SELECT min(not_before) FROM cron_runs WHERE status = 'waiting' AND not_before IS NOT NULL AND not_before > @now) AS put_off,
+    `SELECT
+       (SELECT min(not_before) FROM cron_runs
+        WHERE status = 'waiting' AND not_before IS NOT NULL AND not_before > @now) AS put_off,
        (SELECT min(lease_expires_at) FROM cron_runs WHERE status = 'running') AS lease_end`,
   ).get({ now }) as { put_off: string | null; lease_end: string | null }
   const times = [nextJobAt(db), put_off, lease_end].filter((at) => at !== null)
   return { jobs, waiting, next_at: times.sort()[0] ?? null }
+}
+
+/** Whether a run may be taken, or a lease has ended: to hear that there is none, nobody waits for the lock. */
+export function isRunWaiting(db: ReadableDb, now: string): boolean {
+  const text = `SELECT EXISTS (SELECT 1 FROM cron_runs WHERE status = 'running' AND lease_expires_at <= @now)
+    OR EXISTS (SELECT 1 FROM (${takeable})) AS found`
+  return (sql(db, text).get({ now, limit: 1 }) as { found: 0 | 1 }).found === 1
 }
 
 /** Hands out runs that wait, oldest first, each with a lease until `until`. */
@@ -217,8 +237,8 @@ export function takeRuns(
     return ids.map(({ id }) => {
       const run = sql(
         db,
-        `UPDATE cron_runs SET status = 'running', attempt = attempt + 1, lease_holder = @holder, lease_expires_at = @until,
-           started_at = @now, not_before = NULL, error = NULL
+        `UPDATE cron_runs SET status = 'running', attempt = attempt + 1, lease_holder = @holder,
+           lease_expires_at = @until, started_at = @now, not_before = NULL, error = NULL
          WHERE id = @id RETURNING *`,
       ).get({ id, holder, until, now }) as CronRunRow
       return { run, job: loadCronJob(db, run.job_id) }
@@ -281,7 +301,8 @@ function putBack(
 ): RunNews {
   const run = sql(
     db,
-    `UPDATE cron_runs SET status = 'waiting', error = @error, not_before = @not_before, lease_holder = NULL, lease_expires_at = NULL
+    `UPDATE cron_runs SET status = 'waiting', error = @error, not_before = @not_before, lease_holder = NULL,
+       lease_expires_at = NULL
      WHERE id = @id RETURNING *`,
   ).get({ id, ...why }) as CronRunRow
   return { what: 'retrying', run, job }
@@ -348,11 +369,12 @@ export function cancelWaiting(db: WritableDb, job: CronJobRow, reason: string): 
   return cancelRuns(db, waiting, reason).map((run) => ({ what: 'finished', run, job }))
 }
 
-/** Of a kernel that ends in order: what is under way waits for the next one, as if it had not been begun. */
-export function giveBackRuns(db: WritableDb): void {
+/** Of a holder, or of all, that end in order: what is under way waits for the next one, as if it had not been begun. */
+export function giveBackRuns(db: WritableDb, holder: string | null): void {
   sql(
     db,
-    `UPDATE cron_runs SET status = 'waiting', attempt = attempt - 1, lease_holder = NULL, lease_expires_at = NULL, started_at = NULL
-     WHERE status = 'running'`,
-  ).run()
+    `UPDATE cron_runs SET status = 'waiting', attempt = attempt - 1, lease_holder = NULL, lease_expires_at = NULL,
+       started_at = NULL
+     WHERE status = 'running' AND (@holder IS NULL OR lease_holder = @holder)`,
+  ).run({ holder })
 }

@@ -79,13 +79,13 @@ export function insertCronJob(db: WritableDb, job: CronJobFields & Pick<CronJobR
     sql(
       db,
       `INSERT INTO cron_jobs
-         (id, name, description, enabled, schedule_kind, schedule_expr, schedule_every_ms, schedule_tz, schedule_json, agent_id,
-          session_target, payload_json, delivery_mode, delivery_channel, catch_up, overlap, after_crash, max_retries,
+         (id, name, description, enabled, schedule_kind, schedule_expr, schedule_every_ms, schedule_tz, schedule_json,
+          agent_id, session_target, payload_json, delivery_mode, delivery_channel, catch_up, overlap, after_crash, max_retries,
           timeout_seconds, authority, created_by, next_run_at, created_at, updated_at)
        VALUES
-         (@id, @name, @description, @enabled, @schedule_kind, @schedule_expr, @schedule_every_ms, @schedule_tz, @schedule_json, @agent_id,
-          @session_target, @payload_json, @delivery_mode, @delivery_channel, @catch_up, @overlap, @after_crash, @max_retries,
-          @timeout_seconds, @authority, @created_by, @next_run_at, @now, @now)
+         (@id, @name, @description, @enabled, @schedule_kind, @schedule_expr, @schedule_every_ms, @schedule_tz,
+          @schedule_json, @agent_id, @session_target, @payload_json, @delivery_mode, @delivery_channel, @catch_up,
+          @overlap, @after_crash, @max_retries, @timeout_seconds, @authority, @created_by, @next_run_at, @now, @now)
        RETURNING *`,
     ).get({ ...job, id: newId(), enabled: Number(job.enabled), now: timestamp() }) as StoredJob,
   )
@@ -99,9 +99,11 @@ export function updateCronJob(db: WritableDb, id: string, job: CronJobFields): C
       `UPDATE cron_jobs SET
          name = @name, description = @description, enabled = @enabled, schedule_kind = @schedule_kind,
          schedule_expr = @schedule_expr, schedule_every_ms = @schedule_every_ms, schedule_tz = @schedule_tz,
-         schedule_json = @schedule_json, agent_id = @agent_id, session_target = @session_target, payload_json = @payload_json,
+         schedule_json = @schedule_json, agent_id = @agent_id, session_target = @session_target,
+         payload_json = @payload_json,
          delivery_mode = @delivery_mode, delivery_channel = @delivery_channel, catch_up = @catch_up, overlap = @overlap,
-         after_crash = @after_crash, max_retries = @max_retries, timeout_seconds = @timeout_seconds, authority = @authority,
+         after_crash = @after_crash, max_retries = @max_retries, timeout_seconds = @timeout_seconds,
+         authority = @authority,
          next_run_at = @next_run_at, revision = revision + 1, updated_at = @now
        WHERE id = @id RETURNING *`,
     ).get({ ...job, id, enabled: Number(job.enabled), now: timestamp() }) as StoredJob,
@@ -112,7 +114,9 @@ export function updateCronJob(db: WritableDb, id: string, job: CronJobFields): C
 export function forgiveCronJob(db: WritableDb, id: string): void {
   sql(
     db,
-    `UPDATE cron_jobs SET consecutive_errors = 0, last_status = iif(last_status LIKE 'paused_%', NULL, last_status) WHERE id = ?`,
+    `UPDATE cron_jobs SET consecutive_errors = 0,
+       last_status = iif(last_status LIKE 'paused_%', NULL, last_status)
+     WHERE id = ?`,
   ).run(id)
 }
 
@@ -150,8 +154,9 @@ export function recordLastRun(
   return toJob(
     sql(
       db,
-      `UPDATE cron_jobs SET last_run_at = @last_run_at, last_status = @last_status, last_duration_ms = @last_duration_ms,
-         last_error = @last_error, consecutive_errors = iif(@last_status = 'error', consecutive_errors + 1, 0)
+      `UPDATE cron_jobs SET last_run_at = @last_run_at, last_status = @last_status,
+         last_duration_ms = @last_duration_ms, last_error = @last_error,
+         consecutive_errors = iif(@last_status = 'error', consecutive_errors + 1, 0)
        WHERE id = @id RETURNING *`,
     ).get({ id, ...last }) as StoredJob,
   )
@@ -173,7 +178,8 @@ export function listCronJobs(
   db: ReadableDb,
   { created_by, limit }: { created_by: string | null; limit: number },
 ): CronJobRow[] {
-  const text = `SELECT * FROM cron_jobs WHERE @created_by IS NULL OR created_by = @created_by ORDER BY name, id LIMIT @limit`
+  const text = `SELECT * FROM cron_jobs WHERE @created_by IS NULL OR created_by = @created_by
+    ORDER BY name, id LIMIT @limit`
   return (sql(db, text).all({ created_by, limit }) as StoredJob[]).map(toJob)
 }
 

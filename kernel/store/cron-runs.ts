@@ -45,8 +45,10 @@ export function insertCronRun(db: WritableDb, run: NewRun): CronRunRow | undefin
   const now = timestamp()
   return sql(
     db,
-    `INSERT INTO cron_runs (id, job_id, status, trigger, scheduled_for, missed_until, missed_count, error, created_at, finished_at)
-     VALUES (@id, @job_id, @status, @trigger, @scheduled_for, @missed_until, @missed_count, @error, @now, @finished_at)
+    `INSERT INTO cron_runs
+       (id, job_id, status, trigger, scheduled_for, missed_until, missed_count, error, created_at, finished_at)
+     VALUES
+       (@id, @job_id, @status, @trigger, @scheduled_for, @missed_until, @missed_count, @error, @now, @finished_at)
      ON CONFLICT DO NOTHING RETURNING *`,
   ).get({
     missed_until: null,
@@ -95,15 +97,16 @@ export function listCronRuns(db: ReadableDb, filter: CronRunFilter): (CronRunRow
 
 /** Those of a job that wait or are under way. */
 export function listActiveRuns(db: ReadableDb, jobId: string): CronRunRow[] {
-  const text = `SELECT * FROM cron_runs WHERE job_id = ? AND status IN ('waiting', 'running') ORDER BY scheduled_for, rowid`
+  const text = `SELECT * FROM cron_runs WHERE job_id = ? AND status IN ('waiting', 'running')
+    ORDER BY scheduled_for, rowid`
   return sql(db, text).all(jobId) as CronRunRow[]
 }
 
 /** Whether a run of the job was due at this time, however it was begun. */
 export function hasRunFor(db: ReadableDb, jobId: string, scheduledFor: string): boolean {
-  return (
-    sql(db, 'SELECT 1 FROM cron_runs WHERE job_id = ? AND scheduled_for = ?').get(jobId, scheduledFor) !== undefined
-  )
+  // Through the time: a job may have had many runs.
+  const text = 'SELECT 1 FROM cron_runs WHERE scheduled_for = ? AND +job_id = ?'
+  return sql(db, text).get(scheduledFor, jobId) !== undefined
 }
 
 /** False where the run is gone. */
@@ -132,7 +135,8 @@ export function pruneRuns(db: WritableDb, before: string, limit: number): number
 
 /** Removes up to `limit` runs of a job that are not under way; returns how many. */
 export function deleteRunsOfJob(db: WritableDb, jobId: string, limit: number): number {
-  const text = `DELETE FROM cron_runs WHERE id IN (SELECT id FROM cron_runs WHERE job_id = ? AND status <> 'running' LIMIT ?)`
+  const text = `DELETE FROM cron_runs WHERE id IN (
+    SELECT id FROM cron_runs WHERE job_id = ? AND status <> 'running' LIMIT ?)`
   return sql(db, text).run(jobId, limit).changes
 }
 

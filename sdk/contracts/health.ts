@@ -17,7 +17,7 @@ export const health = z.object({
     /** What is wrong with the database or its disk, in plain words. */
     database_reason: z.string().optional(),
     /** `stalled`: it has not looked at what is due for a while. */
-    scheduler: z.enum(['ok', 'stalled']),
+    scheduler: z.enum(['ok', 'stalled']).optional(),
     providers: z.record(z.string(), breakerState),
     services: z.record(z.string(), serviceState),
   }),

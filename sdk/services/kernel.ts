@@ -159,7 +159,13 @@ const clock = z.object({ now: z.number().int() })
 const heldRun = z.object({ holder: z.string(), run_id: z.string(), attempt: z.number().int() })
 
 export const kernelForScheduler = service('kernel', {
-  start: method({ params: z.object({}), result: schedulerSettings, timeoutMs: 10_000, retry: 'never' }),
+  /** `holder`: the name under which the process will hold leases. */
+  start: method({
+    params: z.object({ holder: z.string(), pid: z.number().int() }),
+    result: schedulerSettings,
+    timeoutMs: 10_000,
+    retry: 'never',
+  }),
   /** Jobs whose time has come, the longest due first, and when there is something to do again. */
   due: method({
     params: clock.extend({ limit: z.number().int() }),
@@ -202,6 +208,8 @@ export const kernelForScheduler = service('kernel', {
     timeoutMs: 10_000,
     retry: 'never',
   }),
+  /** The process ends in order: its runs wait for the next one, as if they had not been begun. */
+  release: method({ params: z.object({ holder: z.string() }), result: z.null(), timeoutMs: 1_000, retry: 'never' }),
   /** Does what a taken run is for. A turn that was begun by an earlier attempt is waited for, and not begun anew. */
   perform: method({ params: heldRun, result: runOutcome, timeoutMs: 86_500_000, retry: 'never' }),
   /** The clock was set, or the machine slept. */

@@ -5,6 +5,9 @@ import { errorTable, toRuntimeError } from '#sdk/errors.ts'
 import { type HttpCall, payloadBounds } from '#sdk/services/cron-payload.ts'
 import type { RunOutcome } from '#sdk/services/scheduler.ts'
 
+/** Shorter values are words that an error may need. */
+const shortestSecret = 8
+
 export interface HttpCallOptions {
   /** The same in each attempt, so that who is called can tell that it is the same run. */
   idempotencyKey: string
@@ -63,6 +66,8 @@ function textOf(body: HttpCall['body']): string | undefined {
 /** What the connection's code says of a header it dislikes may quote the header. */
 function withoutValues(message: string, headers: Record<string, string>): string {
   let told = message
-  for (const value of Object.values(headers)) if (value !== '') told = told.replaceAll(value, '***')
+  for (const value of Object.values(headers)) {
+    if (value.length >= shortestSecret) told = told.replaceAll(value, '***')
+  }
   return told
 }

@@ -16,8 +16,9 @@ export async function createScheduler(
   clock: Clock = systemClock,
 ): Promise<ServiceSetup<typeof schedulerService>> {
   const closing = new AbortController()
-  const settings = await kernel.start({})
-  const context: SchedulerContext = { kernel, log, clock, holder: newId(), settings, closing: closing.signal }
+  const holder = newId()
+  const settings = await kernel.start({ holder, pid: process.pid })
+  const context: SchedulerContext = { kernel, log, clock, holder, settings, closing: closing.signal }
   const runs = new RunsUnderWay(context, () => loop.wake())
   const loop = new Loop(context, runs)
   const looping = loop.run()
@@ -39,6 +40,9 @@ export async function createScheduler(
     async close() {
       closing.abort()
       await Promise.all([looping, runs.close()])
+      await kernel
+        .release({ holder })
+        .catch((err) => log.debug({ err }, 'the kernel is gone; it takes the runs back itself'))
     },
   }
 }

@@ -8,6 +8,7 @@ export const benches: Record<string, () => Promise<Bench>> = {
   'rpc-hop': async () => (await import('./rpc-hop.ts')).rpcHop,
   'event-loop': async () => (await import('./event-loop.ts')).eventLoop,
   memory: async () => (await import('./memory.ts')).memory,
+  scheduler: async () => (await import('./scheduler.ts')).scheduler,
   'process-memory': async () => (await import('./process-memory.ts')).processMemory,
   'start-up': async () => (await import('./start-up.ts')).startUp,
   websocket: async () => (await import('./websocket.ts')).websocket,

@@ -113,7 +113,7 @@ test('a suspicious message is answered with less authority, and the phrase kept 
   expect(answer.threat_score).toBeGreaterThan(0.3)
   const body = upstream.requests.at(-1)?.body as { tools: { function: { name: string } }[] }
   expect(JSON.stringify(body)).not.toContain('Ignore previous instructions')
-  expect(body.tools.map((tool) => tool.function.name)).toEqual(['echo', 'get_memory_stats', 'load_skill'])
+  expect(body.tools.map((tool) => tool.function.name)).toEqual(['echo', 'get_memory_stats', 'list_jobs', 'load_skill'])
   const { messages } = await keel.client.sessions.listMessages({ params: { id: answer.session_id } })
   expect(messages[0]?.content).toBe(content)
 })

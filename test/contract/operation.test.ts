@@ -45,11 +45,12 @@ test('the API describes itself', async () => {
 describe('services', () => {
   test('are listed with what an operator asks for', async () => {
     const { services, count } = await keel.client.services.listServices()
-    expect(count).toBe(5)
+    expect(count).toBe(6)
     expect(services.map(({ name, lazy }) => [name, lazy])).toEqual([
       ['inference', false],
       ['agent', false],
       ['memory', false],
+      ['scheduler', false],
       ['tools', true],
       ['sandbox', true],
     ])

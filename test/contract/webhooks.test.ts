@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readHome } from '../support/cron-scene.ts'
+import { readHome } from '../support/cron-rows.ts'
 import { type Daemon, eventually, startDaemon } from '../support/daemon.ts'
 import { hostileValues } from '../support/platforms/hostile-values.ts'
 import { FakeTelegram, telegramChat, telegramToken } from '../support/platforms/telegram.ts'

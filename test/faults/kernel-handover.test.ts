@@ -278,7 +278,7 @@ describe('processes', () => {
     for (let n = 0; n < 2; n++) gone.push((await upgrade()).from_pid)
     await eventually(
       'the services of the last',
-      () => all().filter(({ command }) => /services/.test(command)).length === 3,
+      () => all().filter(({ command }) => /services/.test(command)).length === 4,
     )
     await eventually('earlier kernels are gone', () => gone.slice(1).every((pid) => !isAlive(pid)))
     const kernels = () => all().filter(({ command }) => /keel\.mjs/.test(command))

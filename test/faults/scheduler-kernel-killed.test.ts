@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type RunRow, readHome } from '../support/cron-scene.ts'
+import { type RunRow, readHome } from '../support/cron-rows.ts'
 import { type Daemon, eventually, startDaemon } from '../support/daemon.ts'
 
 let home: string

@@ -3,13 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { gridFaults, type Hook, pidOf, type RunRow, readHome, startHook } from '../support/cron-scene.ts'
+import { gridFaults, type Hook, pidOf, type RunRow, readHome, startHook } from '../support/cron-rows.ts'
 import { type Daemon, eventually, startDaemon, upstreamConfig } from '../support/daemon.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
 
-const schedulerKills = 180
-const kernelKills = 20
+const kills = 30
 const everyMs = 1_000
 
 let home: string
@@ -46,10 +45,18 @@ function everySecond(name: string, payload: Record<string, unknown>) {
   })
 }
 
+/** How long the oldest run that is not over has been due, in milliseconds. */
+const lagOf = (jobId: string) =>
+  Math.max(
+    0,
+    ...runsOf(jobId)
+      .filter(({ status }) => status === 'waiting' || status === 'running')
+      .map(({ scheduled_for }) => Date.now() - Date.parse(scheduled_for)),
+  )
 const runsOf = (jobId: string) =>
   readHome<RunRow>(home, 'SELECT * FROM cron_runs WHERE job_id = ? ORDER BY scheduled_for', jobId)
 
-test('200 kills of the scheduler and the kernel: no occurrence is lost, none is claimed twice', async () => {
+test('kills of the scheduler and of the kernel under jobs of every kind: no occurrence is lost, none is done twice', async () => {
   const random = seededRandom(200)
   // Steady.
   const jobs = [
@@ -64,7 +71,7 @@ test('200 kills of the scheduler and the kernel: no occurrence is lost, none is 
   )
   // Broken.
   const killed = new Set<number>()
-  for (let kill = 0; kill < schedulerKills + kernelKills; kill++) {
+  for (let kill = 0; kill < kills; kill++) {
     if (kill % 10 === 9) {
       await keel.stop('SIGKILL')
       await delay(random() * 300)
@@ -84,9 +91,10 @@ test('200 kills of the scheduler and the kernel: no occurrence is lost, none is 
       )
     }
   }
-  expect(killed.size).toBe(schedulerKills)
-  // Recovered: what waits is worked off, and nothing is retried any more.
-  for (const { id } of jobs) await keel.client.cron.pauseJob({ params: { id } })
+  expect(killed.size).toBe(kills - kills / 10)
+  // Recovered: what waits is worked off, and then nothing is due any more.
+  await eventually('what had waited is worked off', () => jobs.every(({ id }) => lagOf(id) < 5_000), 60_000)
+  for (const { id } of jobs) await keel.client.cron.updateJob({ params: { id }, body: { schedule_expr: '1d' } })
   await eventually(
     'every run is over',
     () =>
@@ -99,7 +107,7 @@ test('200 kills of the scheduler and the kernel: no occurrence is lost, none is 
     expect(gridFaults(runs, everyMs)).toEqual({ lost: [], doubled: [] })
     // Longer away than a minute, or a full queue, would make it another word.
     expect(new Set(runs.map(({ status }) => status))).toEqual(new Set(['success']))
-    expect(runs.length).toBeGreaterThan(20)
+    expect(runs.length).toBeGreaterThan(10)
   }
   // Called once at least for each, and under the same key each time.
   const keysWanted = runsOf(calls).map(({ job_id, scheduled_for }) => `${job_id}@${scheduled_for}`)

@@ -1,14 +1,19 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { gridFaults, pidOf, type RunRow, readHome } from '../support/cron-scene.ts'
+import { gridFaults, type Hook, pidOf, type RunRow, readHome, startHook } from '../support/cron-rows.ts'
 import { type Daemon, eventually, isAlive, startDaemon } from '../support/daemon.ts'
 
 let keel: Daemon
+let hook: Hook
 
 beforeAll(async () => {
-  keel = await startDaemon({ config: '[scheduler]\nlease_seconds = 2\n' })
+  hook = await startHook()
+  keel = await startDaemon({ config: `[scheduler]\nlease_seconds = 2\n[egress]\nallowed_hosts = ["${hook.host}"]\n` })
 }, 30_000)
 
-afterAll(() => keel.dispose())
+afterAll(async () => {
+  await keel.dispose()
+  await hook.close()
+})
 
 const runs = () => readHome<RunRow>(keel.home, `SELECT * FROM cron_runs WHERE trigger <> 'manual'`)
 const successes = () => runs().filter(({ status }) => status === 'success').length
@@ -63,4 +68,26 @@ test('a run longer than its lease is not doubled, and one beyond its deadline is
     ['error', 1],
     ['success', 1],
   ])
+}, 60_000)
+
+test('a planned restart in the middle of a run costs no attempt, and a kill no wait for its lease', async () => {
+  hook.fallSilent()
+  await keel.client.config.updateConfig({ body: { scheduler: { lease_seconds: 3_600 } } })
+  const { id } = await keel.client.cron.createJob({
+    body: {
+      name: 'in the middle',
+      schedule_kind: 'once',
+      schedule_expr: new Date(Date.now() + 500).toISOString(),
+      payload_json: { action: 'http', url: hook.url },
+    },
+  })
+  const mine = () => runs().find(({ job_id }) => job_id === id)
+  await eventually('it is under way', () => hook.keys.length === 1)
+  await keel.client.services.restartService({ params: { name: 'scheduler' } })
+  await eventually('it is under way once more', () => hook.keys.length === 2)
+  expect(mine()).toMatchObject({ status: 'running', attempt: 1 })
+  process.kill((await pidOf(keel, 'scheduler')) ?? Number.NaN, 'SIGKILL')
+  await eventually('it is under way again', () => hook.keys.length === 3)
+  expect(mine()).toMatchObject({ status: 'running', attempt: 2 })
+  expect(new Set(hook.keys).size).toBe(1)
 }, 60_000)

@@ -1,94 +1,93 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
-import Database from 'better-sqlite3'
-import type { Daemon } from './daemon.ts'
+import { jobDefaults, scheduleFields } from '#kernel/scheduler/job-input.ts'
+import {
+  type Claimed,
+  claimOccurrences,
+  type Deliver,
+  finishRun,
+  type RunEnd,
+  takeRuns,
+} from '#kernel/store/cron-claims.ts'
+import { type CronJobFields, type CronJobRow, insertCronJob, loadCronJob } from '#kernel/store/cron-jobs.ts'
+import { type CronRunRow, listCronRuns } from '#kernel/store/cron-runs.ts'
+import type { Store } from '#kernel/store/store.ts'
+import { timestamp } from '#sdk/ids.ts'
+import type { ClaimPlan } from '#sdk/services/scheduler.ts'
 
-/** A run as it stands in the database. */
-export interface RunRow {
-  id: string
-  job_id: string
-  status: string
-  trigger: string
-  scheduled_for: string
-  missed_until: string | null
-  missed_count: number | null
-  attempt: number
-  error: string | null
-  turn_id: string | null
-  started_at: string | null
-}
+export const hourMs = 3_600_000
+export const leaseMs = 60_000
+/** When jobs of these tests are due for the first time. */
+export const firstDue = Date.parse('2031-05-01T10:00:00.000Z')
 
-/** What a home's database says, read beside the kernel. */
-export function readHome<T = RunRow>(home: string, text: string, ...values: unknown[]): T[] {
-  const db = new Database(join(home, 'keel.db'), { readonly: true, timeout: 5_000 })
-  try {
-    return db.prepare(text).all(...values) as T[]
-  } finally {
-    db.close()
-  }
-}
+export const nowhere: Deliver = () => null
 
-/** Of a service that is at work; null while it is not. */
-export async function pidOf({ client }: Pick<Daemon, 'client'>, name: string): Promise<number | null> {
-  const { services } = await client.services.listServices()
-  return services.find((service) => service.name === name && service.state === 'ready')?.pid ?? null
-}
-
-/** The times of a grid that no row stands for, or that more than one does. */
-export function gridFaults(rows: readonly RunRow[], everyMs: number): { lost: string[]; doubled: string[] } {
-  const times = rows.flatMap(({ scheduled_for, missed_until, missed_count }) => {
-    const first = Date.parse(scheduled_for)
-    const last = missed_until === null ? first : Date.parse(missed_until)
-    const count = (last - first) / everyMs + 1
-    if (missed_count !== null && missed_count !== count)
-      throw new Error(`a row counts ${missed_count} occurrences where ${count} lie between its ends`)
-    return Array.from({ length: count }, (_, at) => first + at * everyMs)
-  })
-  const seen = new Map<number, number>()
-  for (const at of times) seen.set(at, (seen.get(at) ?? 0) + 1)
-  const [first, last] = [Math.min(...times), Math.max(...times)]
-  const lost: string[] = []
-  for (let at = first; at <= last; at += everyMs) if (!seen.has(at)) lost.push(new Date(at).toISOString())
-  const doubled = [...seen].filter(([, count]) => count > 1).map(([at]) => new Date(at).toISOString())
-  return { lost, doubled }
-}
-
-export interface Hook {
-  url: string
-  /** host:port, as the egress guard is told of it. */
-  host: string
-  /** The idempotency key of each call, in the order of arrival. */
-  keys: string[]
-  /** Answers with this status from now on. */
-  answerWith(status: number): void
-  close(): Promise<void>
-}
-
-/** Something that jobs call, and that writes down who called. */
-export async function startHook(): Promise<Hook> {
-  const keys: string[] = []
-  let status = 200
-  const server = createServer((request, response) => {
-    keys.push(String(request.headers['idempotency-key']))
-    request.resume()
-    response.writeHead(status).end('heard')
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+/** A job that is due each hour, and says nothing of itself but what a test says. */
+export function jobFields(given: Partial<CronJobFields> = {}): CronJobFields {
   return {
-    url: `http://${host}/hook`,
-    host,
-    keys,
-    answerWith: (given) => {
-      status = given
-    },
-    async close() {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
+    ...jobDefaults,
+    name: 'A job',
+    description: null,
+    agent_id: 'keel',
+    ...scheduleFields({ kind: 'every', every_ms: hourMs }, '1h', 'UTC'),
+    payload_json: '{"action":"noop"}',
+    authority: 'Creator',
+    next_run_at: timestamp(firstDue),
+    ...given,
   }
+}
+
+export function addJob(store: Pick<Store, 'write'>, given: Partial<CronJobFields> = {}): CronJobRow {
+  return insertCronJob(store.write, { ...jobFields(given), created_by: 'api' })
+}
+
+/** The plan of a scheduler for the job as it is: these occurrences run, and an hour after the last it is due again. */
+export function planFor(
+  { read }: Pick<Store, 'read'>,
+  jobId: string,
+  { runs, ...given }: Partial<Omit<ClaimPlan, 'runs'>> & { runs?: number[] } = {},
+): ClaimPlan {
+  const { revision, next_run_at } = loadCronJob(read, jobId)
+  const expected_next = Date.parse(next_run_at ?? '')
+  const due = runs ?? [expected_next]
+  return {
+    job_id: jobId,
+    revision,
+    expected_next,
+    runs: due.map((scheduled_for) => ({ scheduled_for, trigger: 'schedule' })),
+    missed: null,
+    next_run_at: Math.max(expected_next, ...due) + hourMs,
+    ...given,
+  }
+}
+
+export function claim({ durable }: Pick<Store, 'durable'>, ...plans: ClaimPlan[]): Claimed {
+  return claimOccurrences(durable, plans)
+}
+
+export function take(
+  { durable }: Pick<Store, 'durable'>,
+  { now = firstDue, holder = 'one', limit = 50 }: { now?: number; holder?: string; limit?: number } = {},
+): { run: CronRunRow; job: CronJobRow }[] {
+  return takeRuns(durable, { holder, now: timestamp(now), until: timestamp(now + leaseMs), limit })
+}
+
+export function finish(
+  { durable }: Pick<Store, 'durable'>,
+  { id: run_id, attempt, lease_holder }: CronRunRow,
+  end: Partial<RunEnd> = {},
+  deliver: Deliver = nowhere,
+) {
+  const held = { run_id, attempt, holder: lease_holder ?? '' }
+  const success = { status: 'success', output: 'done', error: null, finished_at: timestamp(firstDue + 1_500) } as const
+  return finishRun(durable, held, { ...success, ...end }, deliver)
+}
+
+/** All runs of a job as `status@hours after the first`, in the order in which they were due. */
+export function runsOf({ read }: Pick<Store, 'read'>, jobId: string): string[] {
+  const statuses = ['waiting', 'running', 'success', 'error', 'cancelled', 'skipped'] as const
+  const runs = statuses.flatMap((status) =>
+    listCronRuns(read, { from: null, to: null, job_id: jobId, status, limit: 1_000 }),
+  )
+  return runs
+    .sort((left, right) => (left.scheduled_for < right.scheduled_for ? -1 : 1))
+    .map(({ status, scheduled_for }) => `${status}@${(Date.parse(scheduled_for) - firstDue) / hourMs}`)
 }

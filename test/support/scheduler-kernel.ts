@@ -93,6 +93,14 @@ export class SchedulerKernel {
   connect(): Client<typeof kernelForScheduler> {
     return {
       start: async () => this.settings,
+      release: async ({ holder }) =>
+        this.#answer('release', () => {
+          for (const run of this.runs) {
+            if (run.status !== 'running' || run.holder !== holder) continue
+            Object.assign(run, { status: 'waiting', holder: null, attempt: run.attempt - 1 })
+          }
+          return null
+        }),
       due: async ({ now, limit }) => this.#answer('due', () => this.#due(now, limit)),
       claim: async ({ plans }) => this.#answer('claim', () => this.#claim(plans)),
       take: async (request) => this.#answer('take', () => this.#take(request)),

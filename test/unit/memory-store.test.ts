@@ -18,6 +18,7 @@ import type { Store } from '#kernel/store/store.ts'
 import { newId } from '#sdk/ids.ts'
 import type { MemoryChanges, NewMemory } from '#sdk/services/memory.ts'
 import { newMemory } from '../support/new-memory.ts'
+import { planOf } from '../support/query-plan.ts'
 import { temporaryStore } from '../support/temp-store.ts'
 
 const nothing: MemoryChanges = { add: [], update: [], supersede: [], drop: [], remove: [] }
@@ -153,32 +154,6 @@ test('what is hot goes by its index, and sorts nothing', () => {
   expect(planOf(store, (db) => findOfSession(db, 's1'))).toContain('memories_by_session (session_id=?)')
   expect(planOf(store, (db) => withHistory(db, 'x'))).toContain('memories_superseded')
 })
-
-/** The plan of the last statement that a function runs. */
-function planOf(store: Store, work: (db: ReadableDb) => unknown, { sorts = false } = {}): string {
-  const texts: string[] = []
-  const watched = new Proxy(store.read, {
-    get: (db, name) =>
-      name === 'prepare'
-        ? (text: string) => {
-            texts.push(text)
-            return db.prepare(text)
-          }
-        : Reflect.get(db, name, db),
-  })
-  work(watched)
-  const statement = store.read.prepare(`EXPLAIN QUERY PLAN ${texts.at(-1)}`)
-  const names = [...new Set([...(texts.at(-1) ?? '').matchAll(/@(\w+)/g)].map(([, name]) => name))]
-  const values = Object.fromEntries(names.map((name) => [name, 1]))
-  const rows = (
-    names.length > 0 ? statement.all(values) : statement.all(...((texts.at(-1) ?? '').match(/\?/g) ?? []))
-  ) as {
-    detail: string
-  }[]
-  const plan = rows.map(({ detail }) => detail).join('\n')
-  if (!sorts) expect(plan).not.toContain('TEMP B-TREE')
-  return plan
-}
 
 test('an export has everything, page by page, and an import of it is the same', () => {
   const { store } = temporaryStore()

@@ -333,7 +333,8 @@ test('when it closes in the middle, what is under way ends without a report, and
   await clock.advance(hour)
   expect(kernel.asked.slice(asked)).toEqual([])
   expect(count(kernel, 'finish')).toBe(0)
-  expect(onlyRun(kernel)).toMatchObject({ status: 'running', attempt: 1 })
+  // As if it had not been begun.
+  expect(onlyRun(kernel)).toMatchObject({ status: 'waiting', attempt: 0 })
 })
 
 test('it closes while the kernel is not there', async () => {
@@ -373,7 +374,9 @@ test('what a dead scheduler had begun is begun again by another when its lease h
   kernel.addJob(at(second), { from: start })
   const first = await launch()
   await clock.advance(second)
+  kernel.isDown = true
   await first.close()
+  kernel.isDown = false
   await launch()
   await clock.advance(minute - 1)
   expect(begun).toHaveLength(1)

@@ -16,7 +16,7 @@ import type { Authority } from '#sdk/services/agent.ts'
 import type { CronAction, CronPayload } from '#sdk/services/cron-payload.ts'
 
 /*
- * What an action does returns what the run has brought. What it throws is the run's error, and is tried again where that
+ * What an action returns is what the run has brought. What it throws is the run's error, and is tried again where that
  * kind of error may pass.
  */
 

@@ -10,8 +10,8 @@ import { type ActionDeps, type Attempt, authorityOf, type PayloadOf } from './ac
 type Ended = Pick<TurnOutcome, 'turn_id' | 'status' | 'content'>
 
 /**
- * A turn of the agent in a session of the job's own, begun once: an attempt that finds it begun waits for it, and only one
- * that failed before it did anything is begun anew.
+ * A turn of the agent in a session of the job's own, begun once: an attempt that finds it begun waits for it, and only
+ * one that failed before it did anything is begun anew.
  */
 export async function agentTask(
   payload: Pick<PayloadOf<'agent_task'>, 'task' | 'model'>,
