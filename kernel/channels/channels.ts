@@ -55,6 +55,8 @@ import { WebhookPump } from './webhook-pump.ts'
 const keptMs = 7 * 86_400_000
 /** The same for what strangers send, who may send a lot. */
 const strangersKeptMs = 3_600_000
+/** How long somebody who asks how the channels are waits for the service, in milliseconds. */
+const liveStatusMs = 1_000
 /** How much longer than is given the end of what was cut off may take, in milliseconds. */
 const lastWordMs = 250
 /** Rows removed in one transaction: the event loop waits for it. */
@@ -236,6 +238,19 @@ export class Channels {
     const problem = this.problemOf(channel)
     if (problem !== undefined) throw new RuntimeError('unavailable', problem)
     await this.#deps.service().restart({ channel })
+  }
+
+  /** As the service tells it now; as it has last told it where it does not answer. */
+  async liveStatus(): Promise<ChannelStatus[]> {
+    const { service, isRunning, log } = this.#deps
+    if (isRunning())
+      try {
+        const { adapters } = await service().status({}, { timeoutMs: liveStatusMs })
+        for (const state of adapters) this.#noteState(state)
+      } catch (err) {
+        log.debug({ err }, 'the channels service does not say how it is')
+      }
+    return this.status()
   }
 
   status(): ChannelStatus[] {
