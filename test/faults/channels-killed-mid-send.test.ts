@@ -48,7 +48,6 @@ test('100 kills of the channels service in the middle of sending: nothing is los
     onLog() {},
     onStateChange: ({ state }) => scene?.channels.noteService(state === 'ready'),
   })
-  onTestFinished(() => supervisor.close(0))
   const config = `
 [channels.telegram]
 token_env = "TG"
@@ -65,6 +64,8 @@ homeserver_url = "${matrix.url}"
   const service = supervisor.client(channelsService) as unknown as PlainChannels
   const env = { TG: telegramToken, DC: discordToken, MX: matrixToken }
   scene = await channelScene({ config, env, service })
+  // Before the kernel's side, which waits for what it has asked.
+  onTestFinished(() => supervisor.close(0))
   const { channels, outbox } = scene
 
   const wanted: Record<keyof typeof chats, string[]> = { telegram: [], discord: [], matrix: [] }
