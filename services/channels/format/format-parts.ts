@@ -34,7 +34,10 @@ export function formatFor(markdown: string, markup: Markup, limit: Platform['tex
     ending: [partNumber(channelBounds.parts, channelBounds.parts)],
     cut: [paragraph(cutNote)],
   })
-  return parts.map((part, at) => writer.write([...part.slice(0, -1), partNumber(at + 1, parts.length)]))
+  return parts.map((part, at) => {
+    const number = parts.length > unnumberedParts ? [partNumber(at + 1, parts.length)] : []
+    return writer.write([...part.slice(0, -1), ...number])
+  })
 }
 
 /** The beginning of an answer that is still being written, as one message. */

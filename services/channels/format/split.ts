@@ -98,7 +98,8 @@ function cutBlock(block: Block, most: number, must: boolean, share: (head: Block
   const length = textLength(block)
   const fitting = fill(Math.min(length, most), (end) => share(slice(block, 0, end)))
   if (fitting === 0 && !must) return uncut(block)
-  const cut = cutPoint(textOf(slice(block, 0, fitting + nextSign)), fitting)
+  const cut = cutPoint(textOf(slice(block, 0, fitting + nextSign)), fitting, must)
+  if (cut === 0) return uncut(block)
   const { head, tail } = block.kind === 'code' ? cutCode(block, cut) : cutText(block, cut)
   return { head: isBlank(textOf(head)) ? null : head, tail: textLength(tail) === 0 ? null : { ...tail, begins: [] } }
 }
@@ -133,17 +134,21 @@ const graphemes = new Intl.Segmenter('und', { granularity: 'grapheme' })
 /** What has to be seen after a place to tell whether a grapheme ends there, in UTF-16 units. */
 const nextSign = 4
 
-/** The last end of a line up to `fitting`, or of a word, if not too much is left empty for it; else of a grapheme. */
-function cutPoint(text: string, fitting: number): number {
+/**
+ * The last end of a line up to `fitting`, or of a word. Where it `must` be cut, one that leaves most of the room empty is
+ * passed over for the end of a grapheme; else 0 where there is none.
+ */
+function cutPoint(text: string, fitting: number, must: boolean): number {
   if (fitting >= text.length) return text.length
   const clusters = graphemes.segment(text)
   const startsCluster = (at: number) => clusters.containing(at)?.index === at
-  const earliest = fitting / 2
+  const earliest = must ? fitting / 2 : 0
   const line = text.lastIndexOf('\n', fitting)
   if (line > earliest && startsCluster(line + 1)) return line
   for (let at = fitting; at > earliest; at -= 1) {
     if (/\s/.test(text[at] as string) && startsCluster(at) && startsCluster(at + 1)) return at
   }
+  if (!must) return 0
   const cluster = clusters.containing(fitting)?.index ?? 0
   if (cluster > 0) return cluster
   // One grapheme that is too long for a part: a letter under a heap of marks.
