@@ -19,6 +19,8 @@ const examples: Examples = {
     ['[a](https://x.example/(b)\\\\c)', '[a](https://x.example/(b\\)%5Cc)'],
     ['![pic](https://x.example/p.png)', '[pic](https://x.example/p.png)'],
     ['[`a`](tg://user?id=1) [b](javascript:x) [c](./d)', '[a](tg://user?id=1) b c'],
+    ['[https://bank.example/a](https://evil.example)', 'https://bank\\.example/a \\(https://evil\\.example\\)'],
+    ['[bank.example](https://bank.example/a)', '[bank\\.example](https://bank.example/a)'],
     ['## a *b*', '*a **_b_*'],
     ['> a **b\n> c**\n>\n> d', '>a *b*\n>*c*\n>\n>d'],
     ['- a\n  - b\n    c\n- d', '• a\n  • b\n    c\n• d'],
