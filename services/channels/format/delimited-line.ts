@@ -7,7 +7,8 @@ export interface Delimiters {
   separator: string | null
   escape(text: string): string
   code(text: string): string
-  link(link: string, text: string): string
+  /** Null where it is written as any text is. */
+  link(link: string, text: string): string | null
 }
 
 /** What looks the same and marks nothing. */
@@ -37,7 +38,8 @@ export function delimitedLine(spans: readonly Span[], markup: Delimiters): strin
 
 function corePieces(span: Span, before: Piece | undefined, next: string, markup: Delimiters): Piece[] {
   const { text, link } = span
-  if (link !== undefined) return [{ text: markup.link(link, text), literal: false }]
+  const linked = link === undefined ? null : markup.link(link, text)
+  if (linked !== null) return [{ text: linked, literal: false }]
   const marks = `${span.bold ? '*' : ''}${span.italic ? '_' : ''}${span.strike ? '~' : ''}`
   if (!span.code && marks === '') return [{ text, literal: true }]
 

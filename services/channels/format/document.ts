@@ -89,11 +89,19 @@ export function sliceSpans(spans: readonly Span[], from: number, to: number): Sp
   let start = 0
   for (const span of spans) {
     if (start >= to) break
-    const text = span.text.slice(Math.max(0, from - start), to - start)
-    if (start + span.text.length > from && text !== '') slice.push({ ...span, text })
-    start += span.text.length
+    const end = start + span.text.length
+    if (start >= from && end <= to) slice.push(span)
+    else if (end > from) slice.push({ ...span, text: span.text.slice(Math.max(0, from - start), to - start) })
+    start = end
   }
   return slice
+}
+
+/** The spans without the white space they start with. */
+export function trimSpansStart(spans: readonly Span[]): Span[] {
+  const at = spans.findIndex(({ text }) => text.trimStart() !== '')
+  const first = spans[at]
+  return first ? [{ ...first, text: first.text.trimStart() }, ...spans.slice(at + 1)] : []
 }
 
 /** The spans of each line. */

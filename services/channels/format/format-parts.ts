@@ -26,11 +26,18 @@ export function formatParts(markdown: string, platform: PlatformName): Formatted
 export function formatFor(markdown: string, markup: Markup, limit: Platform['text']): FormattedPart[] {
   const writer = writerFor(markup, limit)
   const blocks = fitDocument(parseMarkdown(markdown), markup, writer.share)
-  const room = { ...writer.room, parts: channelBounds.parts, ending: [], cut: [paragraph(cutNote)] }
-  const split = splitBlocks(blocks, room)
-  if (split.length <= unnumberedParts) return split.map(writer.write)
-  const numbered = splitBlocks(blocks, { ...room, ending: [partNumber(channelBounds.parts, channelBounds.parts)] })
-  return numbered.map((part, at) => writer.write([...part.slice(0, -1), partNumber(at + 1, numbered.length)]))
+  const few = splitBlocks(blocks, { ...writer, parts: unnumberedParts + 1, ending: [], cut: [] })
+  if (few.length <= unnumberedParts) return few.map(writer.write)
+  const parts = splitBlocks(blocks, {
+    ...writer,
+    parts: channelBounds.parts,
+    ending: [partNumber(channelBounds.parts, channelBounds.parts)],
+    cut: [paragraph(cutNote)],
+  })
+  return parts.map((part, at) => {
+    const number = parts.length > unnumberedParts ? [partNumber(at + 1, parts.length)] : []
+    return writer.write([...part.slice(0, -1), ...number])
+  })
 }
 
 /** The beginning of an answer that is still being written, as one message. */
@@ -46,7 +53,7 @@ export function draftFor(markdown: string, markup: Markup, limit: Platform['text
   const start = markdown.slice(0, limit.most * draftLengths)
   const blocks = fitDocument(parseMarkdown(start), markup, writer.share)
   if (start.length < markdown.length) blocks.push(paragraph('…'))
-  const [part = []] = splitBlocks(blocks, { ...writer.room, parts: 1, ending: [], cut: [paragraph('…')] })
+  const [part = []] = splitBlocks(blocks, { ...writer, parts: 1, ending: [], cut: [paragraph('…')] })
   return writer.write(withEllipsis(part))
 }
 
@@ -62,12 +69,13 @@ function partNumber(number: number, parts: number): Block {
   return paragraph(`(${number}/${parts})`)
 }
 
+const unitsOfCodePoint = 2
+
 function writerFor(markup: Markup, { most, unit }: Platform['text']) {
   const write = (blocks: readonly Block[]) => ({ text: markup.render(blocks), plain: markup.plain(blocks) })
   function share(blocks: readonly Block[]): number {
     const { text, plain } = write(blocks)
     return Math.max(textSize(text, unit), textSize(plain, unit)) / most
   }
-  // A code point is two units at most.
-  return { write, share, room: { fits: (blocks: readonly Block[]) => share(blocks) <= 1, most: most * 2 } }
+  return { write, share, most: unit === 'codepoint' ? most * unitsOfCodePoint : most }
 }

@@ -100,7 +100,7 @@ export function parseMarkdown(markdown: string): Block[] {
         const spans = spansOf(token.children ?? [])
         if (table) table.rows.at(-1)?.push(spans)
         else if (level > 0) pushText(spans.map((span) => ({ ...span, text: span.text.replaceAll('\n', ' ') })))
-        else pushText(begins.length > 0 ? withTaskBox(spans) : spans)
+        else pushText(begins.length > 0 && taskBox.test(token.content) ? withBoxSign(spans) : spans)
       }
     }
   }
@@ -196,7 +196,7 @@ function linkTarget(address: string): string | undefined {
   return url && linkSchemes.has(url.protocol) ? target : undefined
 }
 
-const citations = / ?\[\d{1,3}(?:, ?\d{1,3})*\](?!\()/g
+const citations = / ?\[[1-9]\d{0,2}(?:, ?[1-9]\d{0,2})*\](?!\()/g
 
 /** Without what can't be seen and citations of sources nobody sees; then neighbours of one style are one. */
 function tidy(spans: readonly Span[]): Span[] {
@@ -209,9 +209,10 @@ function tidy(spans: readonly Span[]): Span[] {
   )
 }
 
-function withTaskBox(spans: Span[]): Span[] {
-  const box = /^\[([ xX])\] /.exec(spans[0]?.text ?? '')
-  if (!box || spans[0]?.code) return spans
-  const rest = sliceSpans(spans, box[0].length, Number.POSITIVE_INFINITY)
-  return [{ text: box[1] === ' ' ? '☐ ' : '☑ ' }, ...rest]
+const taskBox = /^\[[ xX]\] /
+const taskBoxLength = '[ ] '.length
+
+function withBoxSign(spans: readonly Span[]): Span[] {
+  const sign = spans[0]?.text.startsWith('[ ]') ? '☐ ' : '☑ '
+  return [{ text: sign }, ...sliceSpans(spans, taskBoxLength, Number.POSITIVE_INFINITY)]
 }

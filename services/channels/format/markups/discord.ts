@@ -81,7 +81,7 @@ function inlineCode(text: string): string {
 }
 
 function escapeText(text: string): string {
-  return breakMentions(text.replace(/[\\*_~`|<>[\]()]/g, '\\$&'))
+  return breakMentions(text.replace(/[\\*_~`|<>[\]]/g, '\\$&'))
 }
 
 /** The signs that are markup elsewhere in a line, and those that call people, percent-encoded. */

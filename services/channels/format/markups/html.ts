@@ -69,7 +69,7 @@ class Html {
         return '<hr>'
       case 'code': {
         const language = block.language === '' ? '' : ` class="language-${escapeHtml(block.language)}"`
-        return `${this.#tag('pre')}<code${language}>${escapeHtml(block.text)}\n</code></pre>`
+        return `${this.#tag('pre')}<code${language}>${escapeHtml(breakRoomMention(block.text))}\n</code></pre>`
       }
       case 'table':
         return this.#table(block)

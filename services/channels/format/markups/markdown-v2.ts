@@ -18,15 +18,16 @@ export const markdownV2: Markup = {
   tables: false,
 }
 
-/** Italic is innermost: so no two underscores meet, which would be an underline. */
+/** Code is part of nothing else, and a bare address, which Telegram finds by itself, has no style. */
 function writeSpan(span: Span): string {
   const { text, link } = span
   if (text.trim() === '') return escapeText(text)
-  const styled = span.code ? `\`${escapeCode(text)}\`` : styledText(span)
-  // Telegram finds a bare address by itself.
-  return link === undefined || link === text ? styled : `[${styled}](${link.replace(/[)\\]/g, '\\$&')})`
+  if (link === text) return escapeText(text)
+  if (link !== undefined) return `[${styledText(span)}](${link.replace(/[)\\]/g, '\\$&')})`
+  return span.code ? `\`${escapeCode(text)}\`` : styledText(span)
 }
 
+/** Italic is innermost: so no two underscores meet, which would be an underline. */
 function styledText({ text, bold, italic, strike }: Span): string {
   let styled = escapeText(text)
   if (italic) styled = `_${styled}_`

@@ -12,7 +12,7 @@ export const whatsapp: Markup = {
           separator: null,
           escape: (text) => text,
           code: (text) => `\`\`\`${unfenced(text)}\`\`\``,
-          link: (link, text) => (link === text ? link.replace(atEdge, encode) : text),
+          link: (link, text) => (link === text ? link.replace(atEdge, encode) : null),
         }).replace(/^(\s*)>/, '$1\u200B>'),
       codeBlock: (text) => `\`\`\`\n${unfenced(text)}\n\`\`\``,
       quote: '> ',
