@@ -17,7 +17,7 @@ export const quickTimes: ChannelTimes = {
   ...channelTimes,
   partMs: 400,
   sendMs: 2_000,
-  heartbeatMs: 100,
+  heartbeatMs: 300,
   drainMs: 1_500,
   restart: { firstMs: 50, mostMs: 400 },
   reconnect: { firstMs: 20, mostMs: 100 },

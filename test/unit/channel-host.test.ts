@@ -83,12 +83,12 @@ const ends: [Oddity, string][] = [
 test.each(ends)('an adapter that %s is started again, and says why it ended', async (oddity, reason) => {
   // A heap that is nearly full leaves little time for answers.
   const scene = await openChannels({ discord: oddity, signal: 'calm' }, { times: { heartbeatMs: 1_000 } })
-  await eventually('it has ended twice', async () => ((await scene.state('discord'))?.failures ?? 0) >= 2, 15_000)
+  await eventually('it has ended twice', async () => ((await scene.state('discord'))?.failures ?? 0) >= 2, 40_000)
   expect(scene.reports).toContainEqual(
     expect.objectContaining({ name: 'discord', state: 'backing_off', last_error: reason, failures: 1 }),
   )
   expect(await send(scene, 'signal', 'hello')).toEqual({ status: 'sent' })
-})
+}, 60_000)
 
 test('an adapter that does not come up in time is ended', async () => {
   const scene = await openChannels({ discord: 'hangs at start' }, { times: { readyMs: 30 } })
@@ -98,7 +98,7 @@ test('an adapter that does not come up in time is ended', async () => {
 
 test('a lost connection is made again on the same thread', async () => {
   const scene = await openChannels({ discord: 'loses its connection' })
-  await eventually('it was lost three times', async () => ((await scene.state('discord'))?.failures ?? 0) >= 3)
+  await eventually('it was lost three times', async () => ((await scene.state('discord'))?.failures ?? 0) >= 3, 15_000)
   expect(await send(scene, 'discord', 'hello')).toEqual({ status: 'sent' })
   expect(scene.lines.join()).not.toContain('started again')
 })
@@ -116,7 +116,7 @@ test('a message that makes its thread hang or end is to be tried again', async (
   for (const [at, text] of ['loop', 'exit'].entries()) {
     expect(await send(scene, 'signal', text)).toMatchObject({ status: 'retry', code: null })
     const ended = () => scene.reports.filter(({ state }) => state === 'backing_off').length
-    await eventually('the thread has ended', () => ended() === at + 1)
+    await eventually('the thread has ended', () => ended() === at + 1, 15_000)
     await scene.untilState('signal', 'connected')
   }
   expect(await send(scene, 'signal', 'hello')).toEqual({ status: 'sent' })
@@ -207,7 +207,7 @@ test('a change of settings touches the adapter that it is about alone', async ()
   expect(told.filter(({ name }) => name === 'signal')).toEqual([])
   expect(told).toContainEqual(expect.objectContaining({ name: 'telegram', state: 'starting' }))
   await scene.configure({ signal: 'calm', discord: 'calm' })
-  await eventually('the kernel is told', () => scene.reports.at(-1)?.state === 'stopped')
+  await eventually('the kernel is told', () => scene.reports.at(-1)?.state === 'stopped', 15_000)
   expect(scene.reports.at(-1)).toMatchObject({ name: 'telegram' })
   expect((await scene.client.status({})).adapters.map(({ name }) => name)).toEqual(['signal', 'discord'])
 })
@@ -246,7 +246,7 @@ test('an adapter that will not stop is ended', async () => {
 
 test('a flood of updates costs the one that sends them, and each is kept in its order', async () => {
   const scene = await openChannels({ discord: 'floods accept', signal: 'calm' })
-  await eventually('many were handed over', () => scene.accepted.length > 200)
+  await eventually('many were handed over', () => scene.accepted.length > 200, 20_000)
   for (let n = 0; n < 20; n++) expect(await send(scene, 'signal', 'still here')).toEqual({ status: 'sent' })
   await scene.configure({ signal: 'calm' })
   // A thread that drowned in its own flood begins anew.

@@ -85,7 +85,7 @@ class OddAdapter implements Adapter {
         for (;;);
       case 'leaks its heap':
         for (const words: string[][] = []; ; await nextTurn())
-          words.push(Array.from({ length: 10_000 }, (_, n) => `${n}`))
+          words.push(Array.from({ length: 10_000 }, (_, n) => `${n}`.padEnd(100, 'x')))
       case 'leaks buffers':
         for (const held: Buffer[] = []; ; await nextTurn()) {
           if (held.length < 80) held.push(Buffer.alloc(4 * 1024 * 1024, 1))
