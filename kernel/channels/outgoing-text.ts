@@ -1,12 +1,5 @@
 /** How lines begin that are for Keel alone. */
-const internalMarkers = [
-  '[Delegated to ',
-  '[Delegation from ',
-  '[Tool call: ',
-  '[Tool result: ',
-  '---orchestration',
-  '[Internal:',
-]
+const internalLine = /^\s*(?:\[Delegated to |\[Delegation from |\[Tool (?:call|result): |---orchestration|\[Internal:)/
 const fence = /^ {0,3}(`{3,}|~{3,})/
 /** Code within a line, or a citation such as `[12]` that is no link and no list's own number. */
 const codeOrCitation = /(`+)(?:(?!\1).)+\1|(?<=\S) ?\[\d{1,3}\](?![([:])/g
@@ -23,7 +16,7 @@ export function outgoingText(text: string): string {
     } else if (mark !== undefined) {
       open = mark
       kept.push(line)
-    } else if (!internalMarkers.some((marker) => line.trimStart().startsWith(marker))) {
+    } else if (!internalLine.test(line)) {
       const shown = line.replace(codeOrCitation, (found) => (found.startsWith('`') ? found : ''))
       if (shown.trim() !== '' || (kept.at(-1) ?? '').trim() !== '') kept.push(shown)
     }

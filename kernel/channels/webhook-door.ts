@@ -42,14 +42,14 @@ export class WebhookDoor {
   telegram({ headers, body, caller }: Webhook): void {
     requireJsonType({ headers })
     const secret = this.#secretOf('telegram', this.#channels.telegram.webhook_secret)
-    this.#refuseWrong(telegramProblem(headers, secret), caller)
+    this.#refuseWrong('telegram', telegramProblem(headers, secret), caller)
     requireObject(body.toString(), body)
     this.#keep('telegram', body)
   }
 
   whatsapp({ headers, body, caller }: Webhook): void {
     const secret = this.#secretOf('whatsapp', this.#channels.whatsapp.app_secret)
-    this.#refuseWrong(whatsappProblem(headers, body, secret), caller)
+    this.#refuseWrong('whatsapp', whatsappProblem(headers, body, secret), caller)
     requireObject(body.toString(), body)
     this.#keep('whatsapp', body)
   }
@@ -57,7 +57,7 @@ export class WebhookDoor {
   /** Returns what Slack wants to hear when it looks whether this is its address. */
   slack({ headers, body, caller }: Webhook): { challenge?: string } {
     const secret = this.#secretOf('slack', this.#channels.slack.signing_secret)
-    this.#refuseWrong(slackProblem(headers, body, secret), caller)
+    this.#refuseWrong('slack', slackProblem(headers, body, secret), caller)
     const text = body.toString()
     // Pressed buttons come as a form with JSON in it.
     const json = formType.test(headers['content-type'] ?? '') ? (new URLSearchParams(text).get('payload') ?? '') : text
@@ -84,9 +84,9 @@ export class WebhookDoor {
   }
 
   /** Who is wrong too often is told to wait; the right secret is never held up by it. */
-  #refuseWrong(problem: string | null, { ip }: Pick<Caller, 'ip'>): void {
+  #refuseWrong(channel: PlatformName, problem: string | null, { ip }: Pick<Caller, 'ip'>): void {
     if (problem === null) return
-    const refusal = this.#wrongSecrets.count(ip)
+    const refusal = this.#wrongSecrets.count(`${channel} ${ip}`)
     throw isErrorOf(refusal, 'rate_limited') ? refusal : new RuntimeError('unauthorized', problem)
   }
 

@@ -43,7 +43,7 @@ export function createKeyCheck(apiKey: () => string): (credential: Credential) =
   }
 }
 
-/** Counts wrong keys by address. The right key is never asked about, so guessing locks nobody out. */
+/** Counts wrong keys by where they come from. The right key is never asked about, so guessing locks nobody out. */
 export class WrongKeys {
   readonly #now: () => number
   readonly #counter = new WindowCounter(maxAddresses)
@@ -53,14 +53,14 @@ export class WrongKeys {
     this.#now = now
   }
 
-  /** The refusal for one more wrong key: `unauthorized`, or `rate_limited` once the address has tried too often. */
-  count(ip: string): RuntimeError {
+  /** The refusal for one more wrong key: `unauthorized`, or `rate_limited` once it came too often from there. */
+  count(from: string): RuntimeError {
     const now = this.#now()
     if (now >= this.#windowEnd) {
       this.#windowEnd = now + wrongKeyWindowMs
       this.#counter.clear()
     }
-    return this.#counter.take(ip, maxWrongKeys) ? unauthorized() : tooManyRequests((this.#windowEnd - now) / 1000)
+    return this.#counter.take(from, maxWrongKeys) ? unauthorized() : tooManyRequests((this.#windowEnd - now) / 1000)
   }
 }
 

@@ -207,6 +207,7 @@ const examples: Record<string, Record<string, unknown>> = {
   'cron.previewSchedule': { schedule_kind: 'every', schedule_expr: '1h' },
   'sessions.appendMessage': { role: 'user', content: 'hello' },
   'agent.sendMessage': { content: 'hello' },
+  'channels.sendMessage': { chat_id: '1', text: 'hello' },
   'agent.streamMessage': { content: 'hello' },
   'feedback.createTurnFeedback': { grade: 3 },
   'skills.installCatalogSkills': { skills: ['nobody'] },

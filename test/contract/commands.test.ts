@@ -84,3 +84,9 @@ test('what a sender may not command is refused, with the authority that it takes
   await worth('Creator')
   expect(await say('/model reset')).toContain('cleared')
 })
+
+test('a call that waits is decided by a word; one that does not, or is decided, is said to be', async () => {
+  const id = '0b5f7a52-1c1e-4b53-9d39-6f1d0f5a3c11'
+  expect(await say(`/approve ${id}`)).toBe(`Approval request ${id} not found.`)
+  expect(await say(`/deny ${id}`)).toBe(`Approval request ${id} not found.`)
+})

@@ -29,7 +29,7 @@ beforeEach(() => {
     read: store.read,
     agentId: () => 'keel',
     zone: () => 'Europe/Vienna',
-    destinationOf: () => null,
+    destinationOf: (turnId) => (turnId === 'on-telegram' ? 'telegram:42 7' : null),
     create(job) {
       if (failure) throw failure
       return insertCronJob(store.write, job)
@@ -82,6 +82,14 @@ test('a reminder comes into its caller’s conversation, with no more than its c
     payload_json: JSON.stringify({ action: 'remind', text: 'Call Ann', session_id }),
   })
   expect(job.schedule_expr).toBe(job.next_run_at)
+})
+
+test('what is scheduled in a chat is said in that chat, and elsewhere in its session alone', async () => {
+  await use('schedule_reminder', { when: 'in 2 hours', text: 'Call Ann' }, { turn_id: 'on-telegram' })
+  expect(onlyJob()).toMatchObject({ delivery_mode: 'announce', delivery_channel: 'telegram:42 7' })
+  deleteCronJob(store.write, onlyJob().id)
+  await use('schedule_reminder', { when: 'in 2 hours', text: 'Call Ann' })
+  expect(onlyJob()).toMatchObject({ delivery_mode: 'none', delivery_channel: null })
 })
 
 test('a reminder that comes again does so by the clocks of the configured zone', async () => {
