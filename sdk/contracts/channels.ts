@@ -93,7 +93,7 @@ export const channelsRoutes = {
     errors: 'ok_false',
     response: z.object({ ok: z.literal(true), id: z.string(), status: z.literal('pending') }),
   }),
-  discardDeadLetter: post('/api/channels/dead-letter/:id/discard', {
+  discardDeadLetter: del('/api/channels/dead-letter/:id', {
     summary: 'Discard a dead letter',
     errors: 'ok_false',
     response: z.object({ ok: z.literal(true), id: z.string(), status: z.literal('discarded') }),
@@ -108,11 +108,11 @@ export const channelsRoutes = {
     }),
     response: z.object({ deliveries: z.array(delivery), count }),
   }),
-  listPeers: get('/api/channel-peers', {
+  listPeers: get('/api/channels/peers', {
     summary: 'People paired with a code',
     response: z.object({ peers: z.array(channelPeer) }),
   }),
-  deletePeer: del('/api/channel-peers/:id', {
+  deletePeer: del('/api/channels/peers/:id', {
     summary: 'End a pairing',
     response: z.object({ deleted: z.literal(true), id: z.string() }),
   }),

@@ -124,7 +124,7 @@ test('what a platform refuses for good is a dead letter, replayed or discarded',
   telegram.blocked.clear()
   const params = { id: second.delivery_id }
   expect(await channels().discardDeadLetter({ params })).toEqual({ ok: true, ...params, status: 'discarded' })
-  expect(await post(`dead-letter/${params.id}/discard`, {})).toEqual(gone)
+  expect((await keel.fetch(`/api/channels/dead-letter/${params.id}`, { method: 'DELETE' })).status).toBe(404)
   expect((await dead()).count).toBe(0)
 })
 
@@ -143,7 +143,7 @@ test('somebody is paired by a code, and no longer', async () => {
   expect(telegram.sent.filter(({ text }) => text.includes('/status'))).toHaveLength(1)
   const id = peer?.id ?? ''
   expect(await channels().deletePeer({ params: { id } })).toEqual({ deleted: true, id })
-  expect((await keel.fetch(`/api/channel-peers/${id}`, { method: 'DELETE' })).status).toBe(404)
+  expect((await keel.fetch(`/api/channels/peers/${id}`, { method: 'DELETE' })).status).toBe(404)
   telegram.sent.length = 0
   telegram.say('/help', eve)
   telegram.say('/models')
@@ -178,14 +178,14 @@ test('an adapter is started anew alone, and goes on', async () => {
 test.each(['pair', 'test', 'send', 'restart'])('a channel that is none has no %s', async (action) => {
   const body = action === 'send' ? { chat_id: '1', text: 'x' } : {}
   for (const name of ['web', 'nothing', 'constructor'])
-    expect(await post(`${name}/${action}`, body)).toEqual({
+    expect(await post(`adapters/${name}/${action}`, body)).toEqual({
       status: 404,
       body: { error: `channel '${name}' not found` },
     })
 })
 
 test.each(['send', 'restart'])('a channel that is not configured refuses to %s', async (action) => {
-  expect(await post(`discord/${action}`, { chat_id: '1', text: 'x' })).toMatchObject({
+  expect(await post(`adapters/discord/${action}`, { chat_id: '1', text: 'x' })).toMatchObject({
     status: 503,
     body: { error: 'Discord is not configured' },
   })
