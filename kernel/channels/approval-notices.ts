@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { resolveAuthority } from '#kernel/policy/authority.ts'
 import { type ApprovalRow, listPendingApprovals } from '#kernel/store/approvals.ts'
 import { findUpdateOfTurn } from '#kernel/store/channel-inbox.ts'
+import { findDeliveryByKey } from '#kernel/store/channel-outbox.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { inboundMessage } from '#sdk/channels/message.ts'
 import { type PlatformName, platforms } from '#sdk/channels/platforms.ts'
@@ -25,6 +26,7 @@ export function askPendingApprovals(deps: NoticeDeps): void {
   const { store, log, outbox } = deps
   for (const approval of listPendingApprovals(store.read).reverse())
     for (const asked of askedAbout(approval, deps)) {
+      if (findDeliveryByKey(store.read, asked.key)) continue
       try {
         outbox.queue({ ...asked, ...noticeOf(approval, asked.channel) })
       } catch (err) {

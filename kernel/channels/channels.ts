@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextRound } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Approvals } from '#kernel/approvals/approvals.ts'
 import type { LiveConfig } from '#kernel/config/live-config.ts'
@@ -9,7 +9,7 @@ import type { Command } from '#kernel/policy/commands.ts'
 import { grantsOf } from '#kernel/policy/grants.ts'
 import { judgeSettings } from '#kernel/policy/settings.ts'
 import type { SealedStore } from '#kernel/secrets/sealed-store.ts'
-import { findUpdateOfTurn, listWorkingUpdates, pruneUpdates } from '#kernel/store/channel-inbox.ts'
+import { findUpdateOfTurn, listWorkingUpdates, pruneStrangers, pruneUpdates } from '#kernel/store/channel-inbox.ts'
 import {
   countDeliveries,
   type DeliveryRow,
@@ -53,6 +53,8 @@ import { WebhookPump } from './webhook-pump.ts'
 
 /** How long what is done with is kept, in milliseconds: the same update, or message, is known again for as long. */
 const keptMs = 7 * 86_400_000
+/** The same for what strangers send, who may send a lot. */
+const strangersKeptMs = 3_600_000
 /** How much longer than is given the end of what was cut off may take, in milliseconds. */
 const lastWordMs = 250
 /** Rows removed in one transaction: the event loop waits for it. */
@@ -272,10 +274,8 @@ export class Channels {
 
   /** Now and then: forgets what was done long ago, and looks whether anything was left behind. */
   tidy(): void {
-    const { store, log } = this.#deps
-    const before = timestamp(Date.now() - keptMs)
-    pruneUpdates(store.write, before, prunedAtOnce)
-    this.outbox.prune(before).catch((err) => log.warn({ err }, 'files that were sent could not be removed'))
+    const { log } = this.#deps
+    this.#prune().catch((err) => log.warn({ err }, 'what was done with long ago could not be removed'))
     answerEndedTurns(this.#answerDeps).catch((err) => log.warn({ err }, 'answers wait to be handed to their channels'))
     this.#askApprovals()
   }
@@ -287,6 +287,15 @@ export class Channels {
     const closing = [...this.#pumps.map((pump) => pump.close(graceMs)), this.#followers.close(), ...this.#answering]
     await Promise.race([Promise.all(closing), delay(graceMs + lastWordMs, undefined, { ref: false })])
     this.outbox.close()
+  }
+
+  async #prune(): Promise<void> {
+    const { write } = this.#deps.store
+    const before = timestamp(Date.now() - keptMs)
+    const strangersBefore = timestamp(Date.now() - strangersKeptMs)
+    while (!this.#isClosing && pruneStrangers(write, strangersBefore, prunedAtOnce) === prunedAtOnce) await nextRound()
+    while (!this.#isClosing && pruneUpdates(write, before, prunedAtOnce) === prunedAtOnce) await nextRound()
+    while (!this.#isClosing && (await this.outbox.prune(before, prunedAtOnce)) === prunedAtOnce) await nextRound()
   }
 
   get #pumps() {

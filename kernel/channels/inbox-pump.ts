@@ -6,6 +6,7 @@ import {
   listWorkingUpdates,
   markDone,
   postponeUpdate,
+  strangerReason,
 } from '#kernel/store/channel-inbox.ts'
 import { StoreError } from '#kernel/store/store-fault.ts'
 import { channelUpdate, type InboundMessage, type InboundPress } from '#sdk/channels/message.ts'
@@ -121,7 +122,7 @@ function pair(row: InboxRow, message: InboundMessage, deps: InboxDeps): void {
   const { store, pairing } = deps
   const redeemed = store.durable.transaction(() => {
     const result = pairing.redeem(row.channel, message, store.durable)
-    if (result === 'silent') done(row, 'too many wrong codes', deps)
+    if (result === 'silent') done(row, strangerReason, deps)
     else if (result === 'wrong') reply(row, message, { text: 'That code is not valid.', reason: 'wrong code' }, deps)
     else reply(row, message, { text: 'We are paired now. Write to me whenever you like.', reason: null }, deps)
     return result

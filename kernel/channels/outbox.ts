@@ -73,9 +73,11 @@ export class Outbox {
     await this.#deps.files.remove(id)
   }
 
-  /** Forgets what was sent or discarded before then. */
-  async prune(before: string): Promise<void> {
-    for (const id of pruneDeliveries(this.#deps.store.write, before, prunedAtOnce)) await this.#deps.files.remove(id)
+  /** Forgets up to `limit` that were sent or discarded before then; returns how many. */
+  async prune(before: string, limit: number): Promise<number> {
+    const ids = pruneDeliveries(this.#deps.store.write, before, limit)
+    for (const id of ids) await this.#deps.files.remove(id)
+    return ids.length
   }
 
   close(): void {
@@ -89,9 +91,6 @@ export class Outbox {
     this.#deps.wake(channel)
   }
 }
-
-/** Rows removed in one transaction: the event loop waits for it. */
-const prunedAtOnce = 500
 
 function noDeadLetter(): RuntimeError {
   return new RuntimeError('not_found', 'dead-letter item not found')

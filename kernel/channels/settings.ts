@@ -76,19 +76,21 @@ function isWanted(name: PlatformName, channels: Config['channels']): boolean {
   return name !== 'telegram' && name !== 'discord' ? true : hasName(channels[name].token_env, channels[name].token_ref)
 }
 
-function hasName(env: string, ref: string | null): boolean {
-  return env !== '' || ref !== null
+function hasName(env: string, ref: string | null | undefined): boolean {
+  return env !== '' || (ref ?? null) !== null
 }
 
-type ReadSecret = (what: string, variable: string, ref: string | null) => string
+/** `ref` is undefined where there is no such setting. */
+type ReadSecret = (what: string, variable: string, ref?: string | null) => string
 
 /** A sealed secret comes before a variable of the environment. */
 function secretReader(secrets: Pick<SealedStore, 'get'>, env: NodeJS.ProcessEnv): ReadSecret {
   return (what, variable, ref) => {
-    const sealed = ref === null ? undefined : sealedSecret(secrets, what, ref)
+    const sealed = ref ? sealedSecret(secrets, what, ref) : undefined
     const found = sealed || env[variable]?.trim()
     if (found) return found
-    if (!hasName(variable, ref)) throw new NotSetUp(`${what}_env or ${what}_ref is not set`)
+    if (!hasName(variable, ref))
+      throw new NotSetUp(`${what}_env${ref === undefined ? '' : ` or ${what}_ref`} is not set`)
     throw new NotSetUp(
       variable === ''
         ? `there is no secret ${ref}, which ${what}_ref names`
@@ -129,8 +131,8 @@ function emailSettings(email: Config['channels']['email'], secret: ReadSecret): 
   const { imap_host, imap_port, imap_security, smtp_host, smtp_port, smtp_security, use_oauth2 } = email
   return {
     username: present('username', email.username),
-    password: use_oauth2 ? null : secret('password', email.password_env, null),
-    oauth2_token: use_oauth2 ? secret('oauth2_token', email.oauth2_token_env, null) : null,
+    password: use_oauth2 ? null : secret('password', email.password_env),
+    oauth2_token: use_oauth2 ? secret('oauth2_token', email.oauth2_token_env) : null,
     from_address: present('from_address', email.from_address),
     authserv_id: present('authserv_id', email.authserv_id),
     imap: {

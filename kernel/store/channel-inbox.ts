@@ -65,8 +65,9 @@ export function findWaitingMessage(
   channel: PlatformName,
   { chat_id, sender_id, message_id }: Pick<InboundMessage, 'chat_id' | 'sender_id' | 'message_id'>,
 ): InboxRow | undefined {
-  const text = `SELECT * FROM channel_inbox WHERE state = 'new' AND channel = @channel AND chat_id = @chat_id
-    AND sender_id = @sender_id AND update_json ->> '$.message_id' = @message_id LIMIT 1`
+  // Of all that somebody has ever sent, little waits.
+  const text = `SELECT * FROM channel_inbox INDEXED BY channel_inbox_new
+    WHERE state = 'new' AND channel = @channel AND chat_id = @chat_id AND sender_id = @sender_id AND update_json ->> '$.message_id' = @message_id LIMIT 1`
   return sql(db, text).get({ channel, chat_id, sender_id, message_id }) as InboxRow | undefined
 }
 
@@ -116,7 +117,7 @@ export function postponeUpdate(
 }
 
 export function listWorkingUpdates(db: ReadableDb): InboxRow[] {
-  return sql(db, `SELECT * FROM channel_inbox WHERE state = 'working' ORDER BY seq`).all() as InboxRow[]
+  return sql(db, `SELECT * FROM channel_inbox WHERE state = 'working' ORDER BY channel, seq`).all() as InboxRow[]
 }
 
 export function findUpdate(db: ReadableDb, id: string): InboxRow | undefined {
@@ -142,10 +143,10 @@ export function findDirectChat(
   return sql(db, text).get(channel, senderId) as Pick<InboxRow, 'chat_id' | 'thread_id'> | undefined
 }
 
-/** Whether somebody who is vouched for has written there. */
+/** Whether somebody who was vouched for has been answered there. */
 export function hasSpokenIn(db: ReadableDb, channel: PlatformName, chatId: string): boolean {
   const text = `SELECT 1 FROM channel_inbox WHERE channel = ? AND chat_id = ?
-    AND (state = 'working' OR (state = 'done' AND reason IS NOT '${strangerReason}')) LIMIT 1`
+    AND (turn_id IS NOT NULL OR (state = 'done' AND reason IS NULL)) LIMIT 1`
   return sql(db, text).get(channel, chatId) !== undefined
 }
 
@@ -153,5 +154,12 @@ export function hasSpokenIn(db: ReadableDb, channel: PlatformName, chatId: strin
 export function pruneUpdates(db: WritableDb, before: string, limit: number): number {
   const text = `DELETE FROM channel_inbox WHERE seq IN (
     SELECT seq FROM channel_inbox WHERE state = 'done' AND handled_at < ? ORDER BY handled_at LIMIT ?)`
+  return sql(db, text).run(before, limit).changes
+}
+
+/** The same for strangers', which are passed over however often they come. */
+export function pruneStrangers(db: WritableDb, before: string, limit: number): number {
+  const text = `DELETE FROM channel_inbox WHERE seq IN (
+    SELECT seq FROM channel_inbox WHERE reason = '${strangerReason}' AND handled_at < ? ORDER BY handled_at LIMIT ?)`
   return sql(db, text).run(before, limit).changes
 }

@@ -255,6 +255,21 @@ test('where a message can not be changed its beginning is not shown', async () =
   expect([scene.service.drafts, scene.service.sent.length]).toEqual([[], 1])
 })
 
+test('what strangers send is forgotten within hours, and what is done with after a week', async () => {
+  const scene = await channelScene()
+  const ago = (ms: number) => new Date(Date.now() - ms).toISOString()
+  await scene.accept([inbound({ chat_id: '9', sender_id: '9' }), inbound({ text: 'one' }), inbound({ text: 'two' })])
+  await scene.settled()
+  const hours = `UPDATE channel_inbox SET handled_at = '${ago(2 * 3_600_000)}'`
+  scene.store.write.exec(`${hours} WHERE chat_id = '9' OR update_json LIKE '%"one"%'`)
+  scene.store.write.exec(
+    `UPDATE channel_inbox SET handled_at = '${ago(8 * 86_400_000)}' WHERE update_json LIKE '%"two"%'`,
+  )
+  scene.channels.tidy()
+  await eventually('the others are gone', () => scene.inbox().length === 1)
+  expect(scene.inbox()[0]?.update_json).toContain('"one"')
+})
+
 test('past ten thousand that wait nothing more is taken', async () => {
   const scene = await channelScene({ opens: false })
   const hundred = () => Array.from({ length: 100 }, () => inbound())

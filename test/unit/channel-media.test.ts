@@ -227,6 +227,20 @@ test.each([
   expect(existsSync(scene.home.outbox) ? readdirSync(scene.home.outbox) : []).toEqual([])
 })
 
+test('a stranger makes no chat a known one, neither by a wrong code nor by an edit', async () => {
+  const scene = await channelScene()
+  const stranger = { chat_id: '9', sender_id: '9' }
+  await scene.accept([
+    inbound({ ...stranger, text: '/pair WRONGCOD' }),
+    inbound({ ...stranger, edited: true }),
+    inbound({ ...stranger, text: '/help' }),
+  ])
+  await scene.settled()
+  expect(sending(scene).judged({ text: 'x', to: 'telegram:9' })).toEqual({
+    deny: 'telegram:9 is no chat of anybody who is known',
+  })
+})
+
 test('its own conversation is close at hand, a known one asks for more, and any other is refused', async () => {
   const scene = await channelScene()
   await scene.accept([inbound({ chat_id: '42', thread_id: '7' }), inbound({ chat_id: '9', sender_id: '9' })])

@@ -43,9 +43,10 @@ export const channelsMigration: Migration = {
       );
       -- In order for each conversation.
       CREATE INDEX channel_inbox_new ON channel_inbox (channel, chat_id, thread_id, seq) WHERE state = 'new';
-      CREATE INDEX channel_inbox_working ON channel_inbox (turn_id) WHERE state = 'working';
+      CREATE INDEX channel_inbox_working ON channel_inbox (channel, seq) WHERE state = 'working';
       CREATE INDEX channel_inbox_by_turn ON channel_inbox (turn_id) WHERE turn_id IS NOT NULL;
       CREATE INDEX channel_inbox_by_age ON channel_inbox (handled_at) WHERE state = 'done';
+      CREATE INDEX channel_inbox_strangers ON channel_inbox (handled_at) WHERE reason = 'stranger';
       CREATE INDEX channel_inbox_by_chat ON channel_inbox (channel, chat_id, seq);
       CREATE INDEX channel_inbox_by_sender ON channel_inbox (channel, sender_id, seq);
 

@@ -19,8 +19,11 @@ CREATE INDEX channel_inbox_by_turn ON channel_inbox (turn_id) WHERE turn_id IS N
 -- index channel_inbox_new
 CREATE INDEX channel_inbox_new ON channel_inbox (channel, chat_id, thread_id, seq) WHERE state = 'new';
 
+-- index channel_inbox_strangers
+CREATE INDEX channel_inbox_strangers ON channel_inbox (handled_at) WHERE reason = 'stranger';
+
 -- index channel_inbox_working
-CREATE INDEX channel_inbox_working ON channel_inbox (turn_id) WHERE state = 'working';
+CREATE INDEX channel_inbox_working ON channel_inbox (channel, seq) WHERE state = 'working';
 
 -- index channel_outbox_dead
 CREATE INDEX channel_outbox_dead ON channel_outbox (seq DESC) WHERE status = 'dead_letter';
