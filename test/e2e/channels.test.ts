@@ -273,6 +273,20 @@ test('a question is answered on every other platform at once', async () => {
     if (mode !== 'local') expect([name, messages_received > 0, messages_sent > 0]).toEqual([name, true, true])
 }, 40_000)
 
+test('a command is one by mail as well, whatever the subject', async () => {
+  const { mail } = platforms
+  await mail.deliver({
+    from: mailPerson,
+    subject: 'Re: A question',
+    text: '/status\n\nOn Monday Keel wrote:\n> ping\n',
+  })
+  await eventually(
+    'it is answered',
+    () => mail.sent.some(({ parsed }) => parsed.text?.includes('is running')),
+    deadlineMs,
+  )
+})
+
 test('set to webhooks, Telegram is told where to send, and what it sends is answered', async () => {
   const { telegram } = platforms
   const settings = { webhook_mode: true, public_url: daemon.url }

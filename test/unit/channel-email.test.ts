@@ -88,6 +88,17 @@ test.each([true, false])('the first start takes nothing old, and everything afte
   expect(mail.seen()).toEqual([uid])
 })
 
+test('what begins with a slash may be a command, and is without its subject', async () => {
+  const host = new TestHost()
+  await connected(host)
+  await mail.deliver({
+    subject: 'Re: write_file waits',
+    text: '/status\n\nOn Monday Keel wrote:\n> Answer with /approve\n',
+  })
+  await host.until(() => host.updates.length === 1)
+  expect(texts(host)).toEqual(['/status'])
+})
+
 test('a server that does not know IDLE is asked again and again', async () => {
   mail.imap.idles = false
   const host = new TestHost()
