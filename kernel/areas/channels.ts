@@ -10,7 +10,7 @@ import { newId } from '#sdk/ids.ts'
 const testText = 'This is a test: messages from Keel arrive here.'
 
 export const channelsHandlers: Handlers<typeof channelsRoutes, Pick<Context, 'store' | 'channels'>> = {
-  listChannels: (_, { channels }) => channels.status(),
+  listChannels: (_, { channels }) => channels.liveStatus(),
 
   listDeadLetters({ query }, { store }) {
     const items = listDeadLetters(store.read, query.limit).map(deadLetterView)

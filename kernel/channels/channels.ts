@@ -36,6 +36,7 @@ import type { kernelForChannels } from '#sdk/services/kernel.ts'
 import { announceStart } from './announcements.ts'
 import { answerEndedTurns, answerTurn } from './answer-turn.ts'
 import { askPendingApprovals } from './approval-notices.ts'
+import { ChannelHealth } from './channel-health.ts'
 import { channelTerms } from './channel-terms.ts'
 import { type Conversation, conversationText } from './conversation.ts'
 import { creatorChats, destinationsOf, isKnownChat } from './destination.ts'
@@ -47,7 +48,6 @@ import { OutboxPump } from './outbox-pump.ts'
 import { Pairing } from './pairing.ts'
 import { sendMessageTool } from './send-message-tool.ts'
 import { channelSettingsOf, type ReadChannels } from './settings.ts'
-import { channelStatuses, type MessageCounts } from './status.ts'
 import { WebhookDoor } from './webhook-door.ts'
 import { WebhookPump } from './webhook-pump.ts'
 
@@ -55,6 +55,8 @@ import { WebhookPump } from './webhook-pump.ts'
 const keptMs = 7 * 86_400_000
 /** The same for what strangers send, who may send a lot. */
 const strangersKeptMs = 3_600_000
+/** How long somebody who asks how the channels are waits for the service, in milliseconds. */
+const liveStatusMs = 1_000
 /** How much longer than is given the end of what was cut off may take, in milliseconds. */
 const lastWordMs = 250
 /** Rows removed in one transaction: the event loop waits for it. */
@@ -86,8 +88,7 @@ export class Channels {
   readonly #inboxPump: InboxPump
   readonly #outboxPump: OutboxPump
   readonly #webhookPump: WebhookPump
-  readonly #states = new Map<PlatformName, AdapterState>()
-  readonly #counts = new Map<PlatformName | 'web', MessageCounts>()
+  readonly #health: ChannelHealth
   readonly #answering = new Set<Promise<void>>()
   readonly #unsubscribe: () => void
   #read: ReadChannels
@@ -101,13 +102,14 @@ export class Channels {
   constructor(deps: ChannelsDeps) {
     this.#deps = deps
     const { store, bus, config, log, home } = deps
+    this.#health = new ChannelHealth(bus)
     this.#read = this.#readSettings()
     this.#files = new HeldFiles(home.outbox)
     this.pairing = new Pairing({ store, bus })
     this.outbox = new Outbox({ store, bus, files: this.#files, wake: (channel) => this.#outboxPump.wake(channel) })
     this.#followers = new TurnFollowers(deps)
     const problemOf = (channel: PlatformName) => this.problemOf(channel)
-    this.#outboxPump = new OutboxPump({ ...deps, problemOf, onSent: (channel) => this.#count(channel, 'sent') })
+    this.#outboxPump = new OutboxPump({ ...deps, problemOf, onSent: (channel) => this.#health.count(channel, 'sent') })
     this.#inboxPump = new InboxPump({
       ...deps,
       outbox: this.outbox,
@@ -116,7 +118,7 @@ export class Channels {
       grantsOf: this.#grantsOf,
       workspace: () => this.#workspace(),
       hasRoom: (channel) => countBusyTurns(channel, deps) < turnsAtOnce && this.outbox.hasRoom(channel),
-      onReceived: (channel) => this.#count(channel, 'received'),
+      onReceived: (channel) => this.#health.count(channel, 'received'),
     })
     const onUpdates = (channel: PlatformName) => this.#inboxPump.wake(channel)
     this.#webhookPump = new WebhookPump({ ...deps, onUpdates })
@@ -191,12 +193,12 @@ export class Channels {
   /** A process of the service is there, or none is any more. */
   noteService(isReady: boolean): void {
     if (isReady) for (const pump of this.#pumps) pump.release()
-    else for (const state of this.#states.values()) this.#noteState({ ...state, state: 'starting' })
+    else this.#health.lose()
   }
 
   /** A turn has ended. */
   noteEnd({ turn_id, request }: { turn_id: string; request: { channel: string } }): void {
-    if (request.channel === 'web') this.#count('web', 'sent')
+    if (request.channel === 'web') this.#health.count('web', 'sent')
     const answering = answerTurn(turn_id, this.#answerDeps)
       .then(() => this.#inboxPump.wake())
       .catch((err) => this.#deps.log.error({ err, turn_id }, 'an answer could not be handed to its channel'))
@@ -238,13 +240,24 @@ export class Channels {
     await this.#deps.service().restart({ channel })
   }
 
+  /** As the service tells it now; as it has last told it where it does not answer. */
+  async liveStatus(): Promise<ChannelStatus[]> {
+    const { service, isRunning, log } = this.#deps
+    if (isRunning())
+      try {
+        const { adapters } = await service().status({}, { timeoutMs: liveStatusMs })
+        for (const state of adapters) this.#noteState(state)
+      } catch (err) {
+        log.debug({ err }, 'the channels service does not say how it is')
+      }
+    return this.status()
+  }
+
   status(): ChannelStatus[] {
-    return channelStatuses({
+    return this.#health.statuses({
       config: this.#deps.config.current(),
       isConfigured: (channel) => this.isConfigured(channel),
       problemOf: (channel) => this.#read.problems.get(channel),
-      stateOf: (channel) => this.#states.get(channel),
-      countsOf: (channel) => this.#counts.get(channel) ?? { received: 0, sent: 0 },
       outbox: countDeliveries(this.#deps.store.read),
     })
   }
@@ -357,22 +370,12 @@ export class Channels {
   }
 
   #noteStarted({ turn_id }: { turn_id: string }): void {
-    if (channelOfTurn(this.#deps.store.read, turn_id) === 'web') this.#count('web', 'received')
+    if (channelOfTurn(this.#deps.store.read, turn_id) === 'web') this.#health.count('web', 'received')
   }
 
   #noteState(state: AdapterState): void {
-    const known = this.#states.get(state.name)
-    this.#states.set(state.name, state)
-    if (known?.state === state.state && known.last_error === state.last_error) return
-    const { name: channel, last_error: error } = state
-    this.#deps.bus.publish('channel_state_changed', { channel, state: state.state, error })
+    this.#health.note(state)
     if (state.state === 'connected') this.#webhookPump.release()
-  }
-
-  #count(channel: PlatformName | 'web', what: keyof MessageCounts): void {
-    const counts = this.#counts.get(channel) ?? { received: 0, sent: 0 }
-    counts[what] += 1
-    this.#counts.set(channel, counts)
   }
 }
 

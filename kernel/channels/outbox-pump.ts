@@ -32,10 +32,11 @@ const jitter = 0.2
 const longestWaitMs = 86_400_000
 /** How long a channel waits for a service that is not there, in milliseconds; less where it is told to be back. */
 const absentMs = 5_000
-/** How long a message waits whose process died under it, in milliseconds. */
-const deathWaitMs = 250
-/** A message under which so many processes have died in a row is sent no more. */
-const maxDeaths = 20
+/**
+ * A message under which processes die one after the other without a part of it sent waits `firstMs` each time, after `few`
+ * of them twice as long each time, up to `mostMs`, and after `most`, most of an hour later, is sent no more.
+ */
+export const deaths = { firstMs: 250, few: 10, mostMs: 60_000, most: 50 } as const
 /** How long what a platform has taken waits to be on record while the database takes no writes, in milliseconds. */
 const storeWaitMs = 30_000
 const maxErrorCharacters = 1_024
@@ -114,17 +115,23 @@ class Sender {
     const { store, log } = this.#deps
     const error = reasonOf(thrown)
     const hasDied = isErrorOf(thrown, 'outcome_unknown') || endedUnderCall(thrown)
-    const deaths = hasDied ? (this.#deaths.get(row.id) ?? 0) + 1 : 0
+    const died = hasDied ? this.#countDeath(row) : 0
     const again = { attempts: row.attempts, error: shown(error), code: row.error_code }
-    if (deaths >= maxDeaths) {
+    if (died >= deaths.most) {
       this.#deaths.delete(row.id)
-      this.#bury(row, { ...again, error: `${deaths} processes died while it was sent`, code: 'process_died' })
+      this.#bury(row, { ...again, error: `${died} processes died while it was sent`, code: 'process_died' })
       return 0
     }
-    if (hasDied) this.#deaths.set(row.id, deaths)
     log.debug({ err: thrown, delivery_id: row.id, channel: row.channel }, 'sending is tried again')
-    retryDelivery(store.write, row.id, { ...again, next_retry_at: timestamp(Date.now() + (hasDied ? deathWaitMs : 0)) })
+    const waitMs = hasDied ? Math.min(deaths.mostMs, deaths.firstMs * 2 ** Math.max(0, died - deaths.few)) : 0
+    retryDelivery(store.write, row.id, { ...again, next_retry_at: timestamp(Date.now() + waitMs) })
     return hasDied ? 0 : absentMs
+  }
+
+  #countDeath(row: DeliveryRow): number {
+    const died = this.#hasAdvanced(row) ? 1 : (this.#deaths.get(row.id) ?? 0) + 1
+    this.#deaths.set(row.id, died)
+    return died
   }
 
   #record(row: DeliveryRow, outcome: SendOutcome): void {

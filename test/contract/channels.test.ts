@@ -61,6 +61,7 @@ test('the status is a bare array: the API first, other agents last, and what eac
     last_error: null,
     capabilities: { markup: 'markdown_v2', text_most: 4_096, text_unit: 'utf16', edits: true, buttons: true },
   })
+  await eventually('its last word is known', async () => (await statusOf('telegram'))?.last_activity !== null, 15_000)
   // Begun to be set up, and not finished.
   expect(await statusOf('signal')).toMatchObject({
     configured: false,

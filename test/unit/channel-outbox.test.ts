@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { maxOpenDeliveries } from '#kernel/channels/outbox.ts'
-import { backOffMs } from '#kernel/channels/outbox-pump.ts'
+import { backOffMs, deaths } from '#kernel/channels/outbox-pump.ts'
 import { insertDelivery, type NewDelivery } from '#kernel/store/channel-outbox.ts'
 import type { SendOutcome } from '#sdk/channels/message.ts'
 import { RuntimeError } from '#sdk/errors.ts'
@@ -159,13 +159,13 @@ test.each([0, 1, 2, 3])(
   'a process that dies after part %i is followed by one that goes on there',
   async (partsSent) => {
     const scene = await channelScene()
-    let deaths = 0
+    let died = 0
     scene.service.onSend = async ({ parts_sent }, { onChunk }) => {
       for (let part = parts_sent; part < 3; part++) {
-        if (part === partsSent && deaths++ === 0) throw new RuntimeError('outcome_unknown', 'it ended')
+        if (part === partsSent && died++ === 0) throw new RuntimeError('outcome_unknown', 'it ended')
         await onChunk?.({ part, parts: 3, message_id: `m${part}` })
       }
-      if (partsSent === 3 && deaths++ === 0) throw new RuntimeError('outcome_unknown', 'it ended')
+      if (partsSent === 3 && died++ === 0) throw new RuntimeError('outcome_unknown', 'it ended')
       return { status: 'sent' }
     }
     const { id } = queue(scene)
@@ -183,7 +183,7 @@ test('a message under which one process after the other dies is given up in the 
     throw new RuntimeError('outcome_unknown', 'it ended')
   }
   const { id } = queue(scene)
-  for (let n = 1; n < 20; n++) {
+  for (let n = 1; n < deaths.most; n++) {
     await eventually(`death ${n}`, () => scene.service.sent.length === n && rowOf(scene, id).status === 'pending')
     hurry(scene)
   }
