@@ -99,10 +99,10 @@ test('what begins with a slash may be a command, and is without its subject', as
   expect(texts(host)).toEqual(['/status'])
 })
 
-test('a server that does not know IDLE is asked again and again', async () => {
+test.each([true, false])('a server that does not know IDLE is asked again and again; idle is %s', async (idle) => {
   mail.imap.idles = false
   const host = new TestHost()
-  await connected(host, { imap: { host: '127.0.0.1', port: mail.imap.port, idle: false, tls: false } })
+  await connected(host, { imap: { host: '127.0.0.1', port: mail.imap.port, idle, tls: false } })
   await mail.deliver({ text: 'one' })
   await host.until(() => host.updates.length === 1)
   expect(mail.imap.commands).not.toContain('IDLE')
