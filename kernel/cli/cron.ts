@@ -1,6 +1,7 @@
 import type { CronRun } from '#sdk/contracts/cron.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { terminalLine } from '../logs/terminal-text.ts'
+import { clock } from './clock.ts'
 import type { CliSession } from './connection.ts'
 import { findJob, type JobOptions, jobFieldsOf } from './cron-job.ts'
 import { given } from './given.ts'
@@ -157,13 +158,6 @@ export async function previewSchedule(
     if (times.length === 0) out.line('It is never due.')
     for (const time of times) out.line(zoned(time, tz ?? 'UTC'))
   })
-}
-
-/** As the clocks of the zone show it; those of this machine unless told. */
-function clock(time: string, timeZone?: string): string {
-  // Swedish writes dates as ISO 8601 does.
-  const format = new Intl.DateTimeFormat('sv', { dateStyle: 'short', timeStyle: 'medium', ...given({ timeZone }) })
-  return format.format(new Date(time))
 }
 
 function zoned(time: string, zone: string): string {

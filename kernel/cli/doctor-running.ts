@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import type { ChannelStatus } from '#sdk/contracts/channels.ts'
 import { isErrorOf } from '#sdk/errors.ts'
 import { openConfig } from '../config/live-config.ts'
 import { offlineProvider } from '../config/sections/providers.ts'
@@ -104,6 +105,34 @@ export async function checkProviders({ client, io }: CliSession): Promise<Findin
       { check: 'provider', status: 'broken', message: failureText(thrown), fix: 'keel service restart inference' },
     ]
   }
+}
+
+/** Says of each channel that somebody has set up whether it is connected, and of messages that could not be sent. */
+export async function checkChannels({ client }: CliSession): Promise<Finding[]> {
+  try {
+    const channels = await client.channels.listChannels()
+    return channels.filter(({ mode }) => mode !== 'local').flatMap(channelFindings)
+  } catch (thrown) {
+    // A server that does not run or refuses the key is another check's finding.
+    if (isUnreachable(thrown) || isErrorOf(thrown, 'unauthorized')) return []
+    throw thrown
+  }
+}
+
+function channelFindings({ name, configured, connected, last_error, dead_letters }: ChannelStatus): Finding[] {
+  const findings: Finding[] = []
+  if (connected) findings.push({ check: 'channel', status: 'ok', message: `${name} is connected` })
+  else if (configured) {
+    const message = `${name} is not connected${last_error === null ? '' : `: ${last_error}`}`
+    findings.push({ check: 'channel', status: 'broken', message, fix: `keel channels test ${name}` })
+  } else if (last_error !== null) {
+    findings.push({ check: 'channel', status: 'broken', message: last_error, fix: 'see docs/channels.md' })
+  }
+  if (dead_letters > 0) {
+    const message = `${name}: ${dead_letters} ${dead_letters === 1 ? 'message' : 'messages'} could not be sent`
+    findings.push({ check: 'channel', status: 'warning', message, fix: 'keel channels dead-letters' })
+  }
+  return findings
 }
 
 /** Services whose kernel is gone end by themselves; one that has not is stuck. Known on Linux alone. */

@@ -2,7 +2,7 @@ import { terminalLine } from '../logs/terminal-text.ts'
 import type { CliIo, GlobalOptions } from './cli-io.ts'
 import { type CliSession, openSession } from './connection.ts'
 import { checkDatabase, checkDisk, checkHome, checkNode, checkSecrets, checkSettings } from './doctor-local.ts'
-import { checkLeftovers, checkPort, checkProviders, checkServer } from './doctor-running.ts'
+import { checkChannels, checkLeftovers, checkPort, checkProviders, checkServer } from './doctor-running.ts'
 import { failureText } from './failure.ts'
 
 /** What one check found: `fix` is the command or step that mends it. */
@@ -25,6 +25,7 @@ const checks: Record<string, Check> = {
   server: checkServer,
   port: checkPort,
   providers: checkProviders,
+  channels: checkChannels,
   processes: checkLeftovers,
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { channelBounds } from '../channels/message.ts'
 import { get, post } from '../route.ts'
 
 const accepted = z.object({ ok: z.literal(true) })
@@ -11,6 +12,7 @@ export const webhooksRoutes = {
     auth: 'public',
     errors: 'ok_false',
     rawBody: true,
+    maxBodyBytes: channelBounds.webhookBytes,
     response: accepted,
   }),
   verifyWhatsapp: get('/api/webhooks/whatsapp', {
@@ -27,6 +29,7 @@ export const webhooksRoutes = {
     auth: 'public',
     errors: 'ok_false',
     rawBody: true,
+    maxBodyBytes: channelBounds.webhookBytes,
     unreadable: 'body too large or invalid',
     response: accepted,
   }),
@@ -35,6 +38,7 @@ export const webhooksRoutes = {
     auth: 'public',
     errors: 'ok_false',
     rawBody: true,
+    maxBodyBytes: channelBounds.webhookBytes,
     /** `challenge` where Slack verifies the address. */
     response: z.object({ ok: z.literal(true), challenge: z.string().optional() }),
   }),

@@ -179,14 +179,14 @@ test('an adapter is started anew alone, and goes on', async () => {
 test.each(['pair', 'test', 'send', 'restart'])('a channel that is none has no %s', async (action) => {
   const body = action === 'send' ? { chat_id: '1', text: 'x' } : {}
   for (const name of ['web', 'nothing', 'constructor'])
-    expect(await post(`${name}/${action}`, body)).toEqual({
+    expect(await post(`adapters/${name}/${action}`, body)).toEqual({
       status: 404,
       body: { error: `channel '${name}' not found` },
     })
 })
 
 test.each(['send', 'restart'])('a channel that is not configured refuses to %s', async (action) => {
-  expect(await post(`discord/${action}`, { chat_id: '1', text: 'x' })).toMatchObject({
+  expect(await post(`adapters/discord/${action}`, { chat_id: '1', text: 'x' })).toMatchObject({
     status: 503,
     body: { error: 'Discord is not configured' },
   })

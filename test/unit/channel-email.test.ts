@@ -88,10 +88,21 @@ test.each([true, false])('the first start takes nothing old, and everything afte
   expect(mail.seen()).toEqual([uid])
 })
 
-test('a server that does not know IDLE is asked again and again', async () => {
+test('what begins with a slash may be a command, and is without its subject', async () => {
+  const host = new TestHost()
+  await connected(host)
+  await mail.deliver({
+    subject: 'Re: write_file waits',
+    text: '/status\n\nOn Monday Keel wrote:\n> Answer with /approve\n',
+  })
+  await host.until(() => host.updates.length === 1)
+  expect(texts(host)).toEqual(['/status'])
+})
+
+test.each([true, false])('a server that does not know IDLE is asked again and again; idle is %s', async (idle) => {
   mail.imap.idles = false
   const host = new TestHost()
-  await connected(host, { imap: { host: '127.0.0.1', port: mail.imap.port, idle: false, tls: false } })
+  await connected(host, { imap: { host: '127.0.0.1', port: mail.imap.port, idle, tls: false } })
   await mail.deliver({ text: 'one' })
   await host.until(() => host.updates.length === 1)
   expect(mail.imap.commands).not.toContain('IDLE')

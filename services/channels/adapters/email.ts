@@ -31,7 +31,7 @@ export const createEmail: CreateAdapter<'email'> = (settings, host) => {
   const subjects = new LRUCache<string, string>({ max: maxSubjects })
   const outbox = new MailOutbox(settings, host, (chat, thread) => subjects.get(`${chat} ${thread}`))
   const ownAddresses = [settings.from_address, settings.username].flatMap((each) => canonicalAddress(each) ?? [])
-  const waitMs = settings.imap.idle ? idleMs : settings.poll_interval_seconds * 1_000
+  const waits = { idleMs: settings.imap.idle ? idleMs : null, pollMs: settings.poll_interval_seconds * 1_000 }
   let failing = { place: '', tries: 0 }
 
   /** null for what is no message of a person, and for what can not be read. */
@@ -83,7 +83,7 @@ export const createEmail: CreateAdapter<'email'> = (settings, host) => {
       }
       while (!signal.aborted) {
         place = await take(mailbox, place)
-        await mailbox.wait(waitMs, settings.imap)
+        await mailbox.wait(waits)
       }
     } finally {
       mailbox.close()

@@ -28,14 +28,9 @@ export class WebhookSender {
   /** There is something to be sent, or a place to send it to. */
   wake(): void {
     if (this.#sending) return
-    this.#sending = true
-    this.#sendAll()
-      .catch((thrown: unknown) => {
-        if (!this.#stopping.signal.aborted) throw thrown
-      })
-      .finally(() => {
-        this.#sending = false
-      })
+    this.#sendAll().catch((thrown: unknown) => {
+      if (!this.#stopping.signal.aborted) throw thrown
+    })
   }
 
   stop(): void {
@@ -44,10 +39,16 @@ export class WebhookSender {
 
   async #sendAll(): Promise<void> {
     const { signal } = this.#stopping
-    for (let webhook = this.#next(); webhook; webhook = this.#next()) {
-      const status = await this.#send(webhook)
-      if (status >= 200 && status < 300) webhook.taken()
-      else await delay(againMs, undefined, { signal })
+    this.#sending = true
+    try {
+      for (let webhook = this.#next(); webhook; webhook = this.#next()) {
+        const status = await this.#send(webhook)
+        if (status >= 200 && status < 300) webhook.taken()
+        else await delay(againMs, undefined, { signal })
+      }
+    } finally {
+      // At once: what is said in the very next moment begins anew.
+      this.#sending = false
     }
   }
 

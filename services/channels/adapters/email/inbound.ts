@@ -51,13 +51,18 @@ export async function readLetter(
     guild_id: null,
     sender_id: sender,
     sender_name: headers.fromName?.replace(/\p{Cc}+/gu, ' ').slice(0, maxNameLength) ?? null,
-    text: `${subject === '' ? '' : `[Subject: ${subject}]\n\n`}${text}`.trimEnd().slice(0, channelBounds.textBytes),
+    text: `${headingOf(subject, text)}${text}`.trimEnd().slice(0, channelBounds.textBytes),
     addressed: true,
     edited: false,
     attachments: attachments.map((each) => ({ ...each, ref: `${place}:${each.ref}` })),
     sent_at: described.arrivedAt.toISOString(),
   }
   return { message, subject }
+}
+
+/** What begins with a slash may be a command, which says the whole of what it says. */
+function headingOf(subject: string, text: string): string {
+  return subject === '' || text.startsWith('/') ? '' : `[Subject: ${subject}]\n\n`
 }
 
 /** The first message of the thread. */

@@ -133,11 +133,12 @@ export class Mailbox {
   }
 
   /** Until there may be news: something came, so much time has passed, or the connection is lost. */
-  async wait(forMs: number, { idle }: { idle: boolean }): Promise<void> {
+  async wait({ idleMs, pollMs }: { idleMs: number | null; pollMs: number }): Promise<void> {
     const client = this.#client
-    const ended = AbortSignal.any([this.#signal, AbortSignal.timeout(forMs)])
+    const idles = idleMs !== null && client.capabilities.has('IDLE')
+    const ended = AbortSignal.any([this.#signal, AbortSignal.timeout(idles ? idleMs : pollMs)])
     // The command after it is what ends it.
-    if (idle && client.capabilities.has('IDLE')) client.idle().catch(() => {})
+    if (idles) client.idle().catch(() => {})
     await Promise.race([this.#news.promise, ended.aborted || once(ended, 'abort')])
     await this.#run((each) => each.noop())
   }
