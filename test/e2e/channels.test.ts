@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { reasonOf } from '#sdk/errors.ts'
 import {
   discordGuild,
   mailPerson,
@@ -12,7 +13,7 @@ import {
 } from '../support/all-channels.ts'
 import { keel } from '../support/cli-run.ts'
 import { type Daemon, eventually, startDaemon } from '../support/daemon.ts'
-import { readMarkdownV2 } from '../support/markdown-v2.ts'
+import { readMarkdownV2 } from '../support/markups/markdown-v2.ts'
 import { discordBotId } from '../support/platforms/discord.ts'
 import { type SentTelegramMessage, telegramUser } from '../support/platforms/telegram.ts'
 import { startUpstream, type Upstream, type UpstreamRequest } from '../support/upstream.ts'
@@ -60,9 +61,11 @@ beforeAll(async () => {
   ].join('\n')
   daemon = await startDaemon(platforms.daemon(upstream.url, more))
   platforms.telegram.markupFault = (text) => {
-    const read = readMarkdownV2(text)
-    if ('fault' in read) return read.fault
-    return read.shown.length > most ? 'message is too long' : null
+    try {
+      return readMarkdownV2(text).length > most ? 'message is too long' : null
+    } catch (thrown) {
+      return reasonOf(thrown)
+    }
   }
 }, 40_000)
 
@@ -97,10 +100,7 @@ const statusOf = async (wanted: string) =>
 
 /** As a person reads it. */
 function shown({ text, params }: SentTelegramMessage): string {
-  if (params.parse_mode === undefined) return text
-  const read = readMarkdownV2(text)
-  if ('fault' in read) throw new Error(read.fault)
-  return read.shown
+  return params.parse_mode === undefined ? text : readMarkdownV2(text)
 }
 
 async function telegramSays(text: string): Promise<SentTelegramMessage> {
