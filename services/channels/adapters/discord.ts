@@ -5,6 +5,7 @@ import { acceptUpdates } from '../accept-updates.ts'
 import type { CreateAdapter } from '../adapter.ts'
 import { PlatformError } from '../platform-error.ts'
 import { fetchPlatformMedia } from '../platform-media.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { DiscordApi } from './discord/api.ts'
 import { followGateway } from './discord/gateway.ts'
 import { readMessage, readPress } from './discord/inbound.ts'
@@ -78,13 +79,7 @@ export const createDiscord: CreateAdapter<'discord'> = (settings, host) => {
   return {
     mode: 'gateway',
 
-    async receive(signal) {
-      try {
-        await follow(signal)
-      } catch (thrown) {
-        if (!signal.aborted) throw thrown
-      }
-    },
+    receive: untilAborted(follow),
 
     send: (part, signal) => outbox.send(part, signal),
     draft: (draft, signal) => outbox.draft(draft, signal),

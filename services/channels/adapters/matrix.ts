@@ -5,6 +5,7 @@ import { acceptUpdates } from '../accept-updates.ts'
 import type { CreateAdapter } from '../adapter.ts'
 import { PlatformError } from '../platform-error.ts'
 import { fetchPlatformMedia, withApiHost } from '../platform-media.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { MatrixApi } from './matrix/api.ts'
 import { messageEvent, mxcUri, readSpoken, type SpokenEvent, threadOf } from './matrix/inbound.ts'
 import { checkedRoom, MatrixOutbox } from './matrix/outbound.ts'
@@ -107,13 +108,7 @@ export const createMatrix: CreateAdapter<'matrix'> = (settings, host) => {
   return {
     mode: 'polling',
 
-    async receive(signal) {
-      try {
-        await follow(signal)
-      } catch (thrown) {
-        if (!signal.aborted) throw thrown
-      }
-    },
+    receive: untilAborted(follow),
 
     send: (part, signal) => outbox.send(part, signal),
     draft: (draft, signal) => outbox.draft(draft, signal),
