@@ -1,7 +1,6 @@
 import type { GatewayDispatchPayload } from 'discord-api-types/v10'
 import { LRUCache } from 'lru-cache'
 import type { ChannelUpdate } from '#sdk/channels/message.ts'
-import { acceptUpdates } from '../accept-updates.ts'
 import type { CreateAdapter } from '../adapter.ts'
 import { PlatformError } from '../platform-error.ts'
 import { fetchPlatformMedia } from '../platform-media.ts'
@@ -65,7 +64,7 @@ export const createDiscord: CreateAdapter<'discord'> = (settings, host) => {
           eventsSince += events.length
           const sameSession = session?.sessionId === current.session?.sessionId
           if (updates.length > 0 || !sameSession || eventsSince >= eventsPerCursor) {
-            await acceptUpdates(host, updates, { before: writeProgress(current), after: writeProgress(next) })
+            await host.accept(updates, writeProgress(next))
             eventsSince = 0
           }
           current = next
