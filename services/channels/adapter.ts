@@ -43,7 +43,10 @@ export interface AdapterHost {
   allowedHosts: readonly string[]
   /** How far the updates were taken before; null at first. */
   cursor(): Promise<string | null>
-  /** Once it resolves they are kept for good, and the platform may be told so. */
+  /**
+   * However many: once it resolves they are kept for good, and the platform may be told so. The cursor is kept with the
+   * last of them; null leaves the one that is kept.
+   */
   accept(updates: ChannelUpdate[], cursor: string | null): Promise<void>
   /** The platform has spoken: the connection stands. */
   connected(): void

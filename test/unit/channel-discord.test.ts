@@ -6,24 +6,32 @@ import type { Adapter } from '../../services/channels/adapter.ts'
 import { readMessage, readPress } from '../../services/channels/adapters/discord/inbound.ts'
 import { createDiscord } from '../../services/channels/adapters/discord.ts'
 import { outboundPart, TestHost } from '../support/adapter-host.ts'
+import {
+  bytesOf,
+  connectedTo,
+  deadline,
+  fileOf,
+  follow,
+  refusalOf,
+  refusalOnceStopped,
+  running,
+  stopAll,
+  toldBy,
+} from '../support/adapter-scene.ts'
 import { discordBotId, discordToken, FakeDiscord } from '../support/platforms/discord.ts'
 import { hostileValues } from '../support/platforms/hostile-values.ts'
 
 const channel = '300000000000000001'
 const guild = '500000000000000001'
-const waitMs = 10_000
 
 let discord: FakeDiscord
-let running: { stop: AbortController; over: Promise<unknown> }[]
 
 beforeEach(async () => {
   discord = await FakeDiscord.start()
-  running = []
 })
 
 afterEach(async () => {
-  for (const { stop } of running) stop.abort()
-  await Promise.all(running.map(({ over }) => over))
+  await stopAll()
   await discord.close()
 })
 
@@ -31,34 +39,8 @@ function connect(host: TestHost, token = discordToken): Adapter {
   return createDiscord({ token, api_url: discord.apiUrl, application_id: discordBotId }, host.host)
 }
 
-/** `over` settles with the error that ended it, or with null. */
-function follow(adapter: Adapter): { stop: AbortController; over: Promise<unknown> } {
-  const stop = new AbortController()
-  const over = adapter.receive(stop.signal).then(
-    () => null,
-    (thrown: unknown) => thrown,
-  )
-  running.push({ stop, over })
-  return { stop, over }
-}
-
-async function connected(host: TestHost): Promise<Adapter> {
-  const adapter = connect(host)
-  const before = host.connections
-  follow(adapter)
-  await host.until(() => host.connections > before)
-  return adapter
-}
-
-function deadline(): AbortSignal {
-  return AbortSignal.timeout(waitMs)
-}
-
-async function refusalOf(call: Promise<unknown>): Promise<unknown> {
-  return call.then(
-    () => expect.unreachable('It was not refused'),
-    (thrown: unknown) => thrown,
-  )
+function connected(host: TestHost): Promise<Adapter> {
+  return connectedTo(host, connect(host))
 }
 
 test('identifies with the intents that let it read what is written', async () => {
@@ -304,7 +286,7 @@ test('a token that Discord does not take is named as such, and is in no error', 
   for (const call of calls) {
     const error = (await refusalOf(call())) as Error
     expect(error).toMatchObject({ code: 'http_401', permanent: true })
-    expect(`${error.stack} ${JSON.stringify(error)} ${String(error.cause)}`).not.toContain(secret)
+    expect(toldBy(error)).not.toContain(secret)
   }
   expect(host.lines.join()).not.toContain(secret)
 })
@@ -367,25 +349,16 @@ test('buttons come in rows of five', async () => {
 test('a file goes out with its name, type and bytes', async () => {
   const host = new TestHost()
   const bytes = Buffer.from('%PDF-1.7 not really')
-  host.files.set('d1/0', bytes)
-  const about = {
-    kind: 'document',
-    filename: 'report.pdf',
-    content_type: 'application/pdf',
-    size_bytes: bytes.length,
-    caption: null,
-  } as const
-  const file = { delivery_id: 'd1', index: 0, about }
+  const file = fileOf(host, {}, bytes)
   await connect(host).send(outboundPart({ chat_id: channel, text: '', file }), deadline())
   expect(discord.sent[0]?.files).toEqual([{ filename: 'report.pdf', content_type: 'application/pdf', bytes }])
 })
 
 test('a file that Discord does not take is not sent', async () => {
   const host = new TestHost()
-  const size_bytes = platforms.discord.fileBytes + 1
-  host.files.set('d1/0', new Uint8Array(size_bytes))
-  const about = { kind: 'video', filename: 'a.mp4', content_type: 'video/mp4', size_bytes, caption: null } as const
-  const part = outboundPart({ chat_id: channel, file: { delivery_id: 'd1', index: 0, about } })
+  const tooLarge = Buffer.alloc(platforms.discord.fileBytes + 1)
+  const file = fileOf(host, { kind: 'video', filename: 'a.mp4', content_type: 'video/mp4' }, tooLarge)
+  const part = outboundPart({ chat_id: channel, file })
   const error = await refusalOf(connect(host).send(part, deadline()))
   expect(error).toMatchObject({ code: 'file_too_large', permanent: true })
   expect(discord.requests).toEqual([])
@@ -435,11 +408,10 @@ test.each([
 test('a request that hangs ends with its signal', async () => {
   const adapter = connect(new TestHost())
   discord.failNext(1, 'hang')
-  const stop = new AbortController()
-  const sending = refusalOf(adapter.send(outboundPart({ chat_id: channel }), stop.signal))
-  await once(discord.events, 'request', { signal: deadline() })
-  stop.abort()
-  expect(await sending).toMatchObject({ name: 'AbortError' })
+  const refusal = await refusalOnceStopped(discord, (signal) =>
+    adapter.send(outboundPart({ chat_id: channel }), signal),
+  )
+  expect(refusal).toMatchObject({ name: 'AbortError' })
 })
 
 test.each(['../users/@me', 'general', '', '1'.repeat(30)])('%j names no channel', async (chat_id) => {
@@ -461,9 +433,7 @@ test('files come from Discord and the hosts that were named, and from nowhere el
     connect(host).fetchMedia?.({ ref: from, kind: 'image', maxBytes }, deadline()) ?? expect.unreachable()
   const named = new TestHost({ allowedHosts: [discord.host] })
   const media = await fetched(named, ref)
-  const chunks: Uint8Array[] = []
-  for await (const chunk of media.bytes) chunks.push(chunk)
-  expect(Buffer.concat(chunks)).toEqual(bytes)
+  expect(await bytesOf(media)).toEqual(bytes)
   expect(media.content_type).toBe('image/png')
   await expect(fetched(named, ref, 3)).rejects.toMatchObject({ kind: 'too_large' })
   await expect(fetched(new TestHost(), ref)).rejects.toMatchObject({ kind: 'forbidden' })

@@ -1,28 +1,36 @@
 import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { InboundMessage } from '#sdk/channels/message.ts'
 import type { AdapterSettings } from '#sdk/services/channels.ts'
 import type { Adapter } from '../../services/channels/adapter.ts'
 import { provesDomain } from '../../services/channels/adapters/email/authentication-results.ts'
 import { writtenText } from '../../services/channels/adapters/email/written-text.ts'
 import { createEmail } from '../../services/channels/adapters/email.ts'
 import { outboundPart, TestHost } from '../support/adapter-host.ts'
+import {
+  bytesOf,
+  deadline,
+  fileOf,
+  follow,
+  messagesOf,
+  placedIn,
+  refusalOf,
+  running,
+  stopAll,
+  textsOf,
+  toldBy,
+} from '../support/adapter-scene.ts'
 import { FakeMail, mailPassword, mailToken, mailUser } from '../support/platforms/email.ts'
 
 const ada = 'ada@example.org'
-const waitMs = 10_000
 
 let mail: FakeMail
-let running: { stop: AbortController; over: Promise<unknown> }[]
 
 beforeEach(async () => {
   mail = await FakeMail.start()
-  running = []
 })
 
 afterEach(async () => {
-  for (const { stop } of running) stop.abort()
-  await Promise.all(running.map(({ over }) => over))
+  await stopAll()
   await mail.close()
 })
 
@@ -30,40 +38,9 @@ function connect(host: TestHost, fields: Partial<AdapterSettings['email']> = {})
   return createEmail(mail.settings(fields), host.host)
 }
 
-/** `over` settles with the error that ended it, or with null. */
-function follow(adapter: Adapter): { stop: AbortController; over: Promise<unknown> } {
-  const stop = new AbortController()
-  const over = adapter.receive(stop.signal).then(
-    () => null,
-    (thrown: unknown) => thrown,
-  )
-  running.push({ stop, over })
-  return { stop, over }
+function connected(host: TestHost, fields?: Partial<AdapterSettings['email']>): Promise<Adapter> {
+  return placedIn(host, connect(host, fields))
 }
-
-async function connected(host: TestHost, fields?: Partial<AdapterSettings['email']>): Promise<Adapter> {
-  const adapter = connect(host, fields)
-  follow(adapter)
-  await host.until(() => host.cursor !== null)
-  return adapter
-}
-
-function deadline(): AbortSignal {
-  return AbortSignal.timeout(waitMs)
-}
-
-async function refusalOf(call: Promise<unknown> | undefined): Promise<unknown> {
-  return call?.then(
-    () => expect.unreachable('It was not refused'),
-    (thrown: unknown) => thrown,
-  )
-}
-
-function messagesOf(host: TestHost): InboundMessage[] {
-  return host.updates as InboundMessage[]
-}
-
-const texts = (host: TestHost) => messagesOf(host).map(({ text }) => text)
 
 test.each([true, false])('the first start takes nothing old, and everything after; idle is %s', async (idle) => {
   await mail.deliver({ text: 'long ago' })
@@ -194,7 +171,7 @@ test('a known Message-ID under another sender’s name does not keep the right m
   await mail.deliver({ messageId: '<x@example.org>', text: 'real' })
   await mail.deliver({ messageId: '<x@example.org>', text: 'real' })
   await mail.deliver({ text: 'the last' })
-  await host.until(() => texts(host).some((text) => text.endsWith('the last')))
+  await host.until(() => textsOf(host).some((text) => text.endsWith('the last')))
   expect(messagesOf(host).map(({ sender_id }) => sender_id)).toEqual([`unverified:${ada}`, ada, ada])
 })
 
@@ -217,7 +194,7 @@ test('automatic mail, lists, bounces and Keel’s own mail are no updates, and s
   }
   const uid = await mail.deliver({ headers: { 'Auto-Submitted': 'no' }, text: 'written' })
   await host.until(() => host.updates.length > 0)
-  expect(texts(host)).toEqual(['[Subject: Hello]\n\nwritten'])
+  expect(textsOf(host)).toEqual(['[Subject: Hello]\n\nwritten'])
   if (mail.seen().length === 0) await once(mail.imap.events, 'seen', { signal: deadline() })
   expect(mail.seen()).toEqual([uid])
 })
@@ -257,7 +234,7 @@ test('HTML is read as its words where there is no plain text, and other alphabet
   )
   mail.deliverRaw(latin, pass('example.org'))
   await host.until(() => host.updates.length === 2)
-  expect(texts(host)).toEqual(['[Subject: Größe ✓]\n\nGrüße aus\n\nKöln', 'Schön'])
+  expect(textsOf(host)).toEqual(['[Subject: Größe ✓]\n\nGrüße aus\n\nKöln', 'Schön'])
 })
 
 test('files are fetched by what the message says of them, within their bounds', async () => {
@@ -283,9 +260,7 @@ test('files are fetched by what the message says of them, within their bounds', 
   const ref = message?.attachments[0]?.ref ?? ''
   const fetched = async (from: string, maxBytes = 1_000_000) => {
     const media = await adapter.fetchMedia?.({ ref: from, kind: 'image', maxBytes }, deadline())
-    const chunks: Uint8Array[] = []
-    for await (const chunk of media?.bytes ?? []) chunks.push(chunk)
-    return Buffer.concat(chunks)
+    return bytesOf(media ?? expect.unreachable())
   }
   expect((await fetched(ref)).equals(content)).toBe(true)
   expect((await fetched(message?.attachments[1]?.ref ?? '')).toString()).toBe('a file, no text\n')
@@ -309,7 +284,7 @@ test('another process goes on from the cursor: nothing is lost and nothing comes
   const next = new TestHost({ cursor: host.cursor })
   follow(connect(next))
   await next.until(() => next.updates.length === 45)
-  expect(texts(next)).toEqual(Array.from({ length: 45 }, (_, index) => `[Subject: ${index}]`))
+  expect(textsOf(next)).toEqual(Array.from({ length: 45 }, (_, index) => `[Subject: ${index}]`))
 })
 
 test('what could not be kept comes again, and is not marked as seen before', async () => {
@@ -333,7 +308,7 @@ test('a mailbox that was numbered anew begins anew', async () => {
   await host.until(() => host.cursor !== '1:0')
   await mail.deliver({ text: 'new' })
   await host.until(() => host.updates.length === 1)
-  expect(texts(host)).toEqual(['[Subject: Hello]\n\nnew'])
+  expect(textsOf(host)).toEqual(['[Subject: Hello]\n\nnew'])
   expect(host.lines.join()).toContain('numbered its messages anew')
 })
 
@@ -366,7 +341,7 @@ test('a message that can not be read does not stop those behind it', async () =>
   }
   follow(adapter)
   await host.until(() => host.updates.length === 1)
-  expect(texts(host)).toEqual(['[Subject: Hello]\n\nbehind it'])
+  expect(textsOf(host)).toEqual(['[Subject: Hello]\n\nbehind it'])
 })
 
 test('what is larger than can be taken is passed over', async () => {
@@ -376,7 +351,7 @@ test('what is larger than can be taken is passed over', async () => {
   mail.deliverRaw(Buffer.concat([Buffer.from(from), Buffer.alloc(26 * 1024 * 1024, 'x')]), pass('example.org'))
   await mail.deliver({ text: 'small' })
   await host.until(() => host.updates.length === 1)
-  expect(texts(host)).toEqual(['[Subject: Hello]\n\nsmall'])
+  expect(textsOf(host)).toEqual(['[Subject: Hello]\n\nsmall'])
   expect(host.lines.join()).toContain('larger than can be taken')
 })
 
@@ -426,15 +401,7 @@ test('the same part has the same Message-ID whenever it is sent, and another has
 test('a file goes out with its name, type and bytes', async () => {
   const host = new TestHost()
   const bytes = Buffer.from('%PDF-1.7 not really')
-  host.files.set('d1/0', bytes)
-  const about = {
-    kind: 'document',
-    filename: 'a report.pdf',
-    content_type: 'application/pdf',
-    size_bytes: bytes.length,
-    caption: null,
-  } as const
-  const file = { delivery_id: 'd1', index: 0, about }
+  const file = fileOf(host, { filename: 'a report.pdf' }, bytes)
   await connect(host).send(outboundPart({ chat_id: ada, text: '', plain: '', file }), deadline())
   const [attachment] = mail.sent[0]?.parsed.attachments ?? []
   expect(attachment).toMatchObject({ filename: 'a report.pdf', contentType: 'application/pdf', content: bytes })
@@ -468,21 +435,14 @@ test.each([
 
 test('nothing that is given becomes a header', async () => {
   const host = new TestHost()
-  host.files.set('d1/0', Buffer.from('x'))
-  const about = {
-    kind: 'document',
-    filename: `x${injected}`,
-    content_type: `text/plain${injected}`,
-    size_bytes: 1,
-    caption: null,
-  } as const
+  const file = fileOf(host, { filename: `x${injected}`, content_type: `text/plain${injected}` }, Buffer.from('x'))
   await connect(host).send(
     outboundPart({
       chat_id: ada,
       subject: `Hello${injected}`,
       thread_id: `<a@example.org>${injected}`,
       reply_to: `<b@example.org${injected}>`,
-      file: { delivery_id: 'd1', index: 0, about },
+      file,
     }),
     deadline(),
   )
@@ -529,7 +489,7 @@ test('what is wrong to sign in with is named as such, and is in no error', async
     ]) {
       const error = (await refusalOf(call())) as Error
       expect(error).toMatchObject({ code: 'auth', permanent: true })
-      const said = `${error.stack} ${JSON.stringify(error)} ${String(error.cause)}`
+      const said = toldBy(error)
       expect(said).not.toContain(secret)
       expect(said).not.toContain(Buffer.from(secret).toString('base64').slice(0, 20))
     }
@@ -623,7 +583,7 @@ test('no shape of a message breaks the reading', async () => {
   expect(shapes.length).toBeGreaterThan(30)
   for (const shape of shapes) mail.deliverRaw(Buffer.from(shape, 'latin1'), pass('example.org'))
   await mail.deliver({ text: 'the last' })
-  await host.until(() => texts(host).some((text) => text.endsWith('the last')))
+  await host.until(() => textsOf(host).some((text) => text.endsWith('the last')))
   const senders = new Set(messagesOf(host).map(({ sender_id }) => sender_id))
   expect(senders).not.toContain('mallory@evil.example')
   expect([...senders].every((sender) => sender === ada || sender.startsWith('unverified:'))).toBe(true)

@@ -1,10 +1,21 @@
-import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { InboundMessage } from '#sdk/channels/message.ts'
 import type { Adapter } from '../../services/channels/adapter.ts'
 import { readSpoken } from '../../services/channels/adapters/matrix/inbound.ts'
 import { createMatrix } from '../../services/channels/adapters/matrix.ts'
 import { outboundPart, TestHost } from '../support/adapter-host.ts'
+import {
+  bytesOf,
+  deadline,
+  fileOf,
+  follow,
+  messagesOf,
+  placedIn,
+  refusalOf,
+  refusalOnceStopped,
+  stopAll,
+  textsOf,
+  toldBy,
+} from '../support/adapter-scene.ts'
 import { hostileValues } from '../support/platforms/hostile-values.ts'
 import { FakeMatrix, matrixToken, matrixUser } from '../support/platforms/matrix.ts'
 
@@ -12,21 +23,17 @@ const direct = '!direct:localhost'
 const group = '!group:localhost'
 const ada = '@ada:localhost'
 const bob = '@bob:localhost'
-const waitMs = 10_000
 
 let matrix: FakeMatrix
-let running: { stop: AbortController; over: Promise<unknown> }[]
 
 beforeEach(async () => {
   matrix = await FakeMatrix.start()
   matrix.addRoom(direct)
   matrix.addRoom(group, [ada, bob])
-  running = []
 })
 
 afterEach(async () => {
-  for (const { stop } of running) stop.abort()
-  await Promise.all(running.map(({ over }) => over))
+  await stopAll()
   await matrix.close()
 })
 
@@ -34,40 +41,9 @@ function connect(host: TestHost, token = matrixToken): Adapter {
   return createMatrix({ access_token: token, homeserver_url: matrix.url }, host.host)
 }
 
-/** `over` settles with the error that ended it, or with null. */
-function follow(adapter: Adapter): { stop: AbortController; over: Promise<unknown> } {
-  const stop = new AbortController()
-  const over = adapter.receive(stop.signal).then(
-    () => null,
-    (thrown: unknown) => thrown,
-  )
-  running.push({ stop, over })
-  return { stop, over }
+function connected(host: TestHost): Promise<Adapter> {
+  return placedIn(host, connect(host))
 }
-
-async function connected(host: TestHost): Promise<Adapter> {
-  const adapter = connect(host)
-  follow(adapter)
-  await host.until(() => host.cursor !== null)
-  return adapter
-}
-
-function deadline(): AbortSignal {
-  return AbortSignal.timeout(waitMs)
-}
-
-async function refusalOf(call: Promise<unknown> | undefined): Promise<unknown> {
-  return call?.then(
-    () => expect.unreachable('It was not refused'),
-    (thrown: unknown) => thrown,
-  )
-}
-
-function messagesOf(host: TestHost): InboundMessage[] {
-  return host.updates as InboundMessage[]
-}
-
-const texts = (host: TestHost) => messagesOf(host).map(({ text }) => text)
 
 test('the first start takes nothing old, and everything after', async () => {
   matrix.say(direct, 'long ago')
@@ -151,7 +127,7 @@ test('notices, its own words, redacted messages and reactions are no updates', a
   matrix.say(direct, { msgtype: 'm.key.verification.request', body: 'verify' })
   matrix.say(direct, 'the last')
   await host.until(() => host.updates.length > 0)
-  expect(texts(host)).toEqual(['the last'])
+  expect(textsOf(host)).toEqual(['the last'])
 })
 
 test('an edit replaces what its author said, in the thread where that stands; nobody edits the words of another', async () => {
@@ -190,7 +166,7 @@ test('files come with what is known of them; a caption is the text, and a file n
   matrix.say(direct, { msgtype: 'm.file', body: 'Look', filename: 'cat.png', url, info })
   matrix.say(direct, { msgtype: 'm.image', body: 'secret.png', file: { url } })
   matrix.say(direct, 'the last')
-  await host.until(() => texts(host).includes('the last'))
+  await host.until(() => textsOf(host).includes('the last'))
   const file = { kind: 'image', ref: url, filename: 'cat.png', content_type: 'image/png', size_bytes: 9 }
   expect(host.updates).toMatchObject([
     { text: '', attachments: [file] },
@@ -229,7 +205,7 @@ test('another process goes on from the cursor: nothing is lost and nothing comes
   const next = new TestHost({ cursor: kept })
   follow(connect(next))
   await next.until(() => next.updates.length > 0)
-  expect(texts(next)).toEqual(['two'])
+  expect(textsOf(next)).toEqual(['two'])
 })
 
 test('what could not be kept comes again', async () => {
@@ -243,7 +219,7 @@ test('what could not be kept comes again', async () => {
   host.refusal = null
   follow(adapter)
   await host.until(() => host.updates.length === 1)
-  expect(texts(host)).toEqual(['not lost'])
+  expect(textsOf(host)).toEqual(['not lost'])
 })
 
 test('more than one answer holds is fetched, in order; another account’s cursor and an unknown one begin anew', async () => {
@@ -257,7 +233,7 @@ test('more than one answer holds is fetched, in order; another account’s curso
   for (const text of said) matrix.say(direct, text)
   const second = follow(adapter)
   await host.until(() => host.updates.length === said.length)
-  expect(texts(host)).toEqual(said)
+  expect(textsOf(host)).toEqual(said)
   second.stop.abort()
   await second.over
   for (const cursor of ['@other:localhost s1', `${matrixUser} nonsense`, 'nonsense']) {
@@ -278,9 +254,9 @@ test('what was said in a room before Keel was invited was not said to it', async
   matrix.say(late, 'Come in')
   matrix.changeMember(late, matrixUser, 'join', 'invite')
   for (let index = 0; index < 30; index++) matrix.say(late, `after ${index}`)
-  await host.until(() => texts(host).includes('after 29'))
-  expect(texts(host).slice(0, 2)).toEqual(['Come in', 'after 0'])
-  expect(texts(host)).toHaveLength(31)
+  await host.until(() => textsOf(host).includes('after 29'))
+  expect(textsOf(host).slice(0, 2)).toEqual(['Come in', 'after 0'])
+  expect(textsOf(host)).toHaveLength(31)
 })
 
 test('a message goes out once under its key, as text and markup, and calls nobody', async () => {
@@ -347,15 +323,7 @@ test('the longest text fits an event, markup, plain text, edit and all', async (
 test('a file is uploaded with its length, and sent with its caption', async () => {
   const host = new TestHost()
   const bytes = Buffer.from('%PDF-1.7 not really')
-  host.files.set('d1/0', bytes)
-  const about = {
-    kind: 'document',
-    filename: 'a report.pdf',
-    content_type: 'application/pdf',
-    size_bytes: bytes.length,
-    caption: null,
-  } as const
-  const file = { delivery_id: 'd1', index: 0, about }
+  const file = fileOf(host, { filename: 'a report.pdf' }, bytes)
   await connect(host).send(outboundPart({ chat_id: direct, text: '', plain: '', file }), deadline())
   const [upload] = matrix.uploads
   expect(upload).toMatchObject({ filename: 'a report.pdf', content_type: 'application/pdf', bytes })
@@ -422,11 +390,10 @@ test.each([
 
 test('a request that hangs ends with its signal', async () => {
   matrix.failNext(1, 'hang')
-  const stop = new AbortController()
-  const sending = refusalOf(connect(new TestHost()).send(outboundPart({ chat_id: direct }), stop.signal))
-  await once(matrix.events, 'request', { signal: deadline() })
-  stop.abort()
-  expect(await sending).toMatchObject({ name: 'AbortError' })
+  const refusal = await refusalOnceStopped(matrix, (signal) =>
+    connect(new TestHost()).send(outboundPart({ chat_id: direct }), signal),
+  )
+  expect(refusal).toMatchObject({ name: 'AbortError' })
 })
 
 test('a token that is not taken is named as such, and is in no error', async () => {
@@ -441,7 +408,7 @@ test('a token that is not taken is named as such, and is in no error', async () 
   ]) {
     const error = (await refusalOf(call())) as Error
     expect(error).toMatchObject({ code: 'M_UNKNOWN_TOKEN', permanent: true })
-    expect(`${error.stack} ${JSON.stringify(error)} ${String(error.cause)}`).not.toContain(secret)
+    expect(toldBy(error)).not.toContain(secret)
   }
   expect(host.lines.join()).not.toContain(secret)
 })
@@ -476,9 +443,7 @@ test('files come from the homeserver alone, within their bounds', async () => {
   const fetched = (from: string, maxBytes = 100) =>
     adapter.fetchMedia?.({ ref: from, kind: 'image', maxBytes }, deadline()) ?? expect.unreachable()
   const media = await fetched(ref)
-  const chunks: Uint8Array[] = []
-  for await (const chunk of media.bytes) chunks.push(chunk)
-  expect(Buffer.concat(chunks)).toEqual(bytes)
+  expect(await bytesOf(media)).toEqual(bytes)
   expect(media.content_type).toBe('image/png')
   await expect(fetched(ref, 3)).rejects.toMatchObject({ kind: 'too_large' })
   await expect(fetched('mxc://localhost/none')).rejects.toMatchObject({ code: 'http_404', permanent: true })
@@ -497,8 +462,8 @@ test('a homeserver that goes away and comes back is a lost connection, and nothi
   expect(await first.over).toMatchObject({ name: 'PlatformError', permanent: false })
   matrix.say(direct, 'two')
   follow(adapter)
-  await host.until(() => texts(host).includes('two'))
-  expect(texts(host)).toEqual(['one', 'two'])
+  await host.until(() => textsOf(host).includes('two'))
+  expect(textsOf(host)).toEqual(['one', 'two'])
 })
 
 test('check says who Keel is', async () => {
@@ -534,7 +499,7 @@ test('no shape of an event breaks the reading', async () => {
     matrix.failNext(1, { status: 200, body: { next_batch: 's1', rooms: { join: rooms, invite: rooms } } }, /sync/)
   }
   matrix.say(direct, 'the last')
-  await host.until(() => texts(host).includes('the last'))
+  await host.until(() => textsOf(host).includes('the last'))
   stop.abort()
   expect(await over).toBeNull()
   for (const body of synced) {

@@ -1,30 +1,37 @@
-import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { InboundMessage } from '#sdk/channels/message.ts'
 import { platforms } from '#sdk/channels/platforms.ts'
 import type { Adapter } from '../../services/channels/adapter.ts'
 import { readEvent } from '../../services/channels/adapters/signal/inbound.ts'
 import { createSignal } from '../../services/channels/adapters/signal.ts'
 import { outboundPart, TestHost } from '../support/adapter-host.ts'
+import {
+  bytesOf,
+  connectedTo,
+  deadline,
+  fileOf,
+  follow,
+  messagesOf,
+  refusalOf,
+  refusalOnceStopped,
+  running,
+  stopAll,
+  textsOf,
+} from '../support/adapter-scene.ts'
 import { hostileValues } from '../support/platforms/hostile-values.ts'
 import { FakeSignal, signalAccountId, signalNumber } from '../support/platforms/signal.ts'
 
 const ada = '+441234567890'
 const bob = '22222222-2222-4222-8222-222222222222'
 const group = 'Pmpi+EfPWmsxiomLe9Nx2XF9HOE483p6iKiFj65iMwI='
-const waitMs = 10_000
 
 let signalCli: FakeSignal
-let running: { stop: AbortController; over: Promise<unknown> }[]
 
 beforeEach(async () => {
   signalCli = await FakeSignal.start()
-  running = []
 })
 
 afterEach(async () => {
-  for (const { stop } of running) stop.abort()
-  await Promise.all(running.map(({ over }) => over))
+  await stopAll()
   await signalCli.close()
 })
 
@@ -32,41 +39,9 @@ function connect(host: TestHost, phone_number = signalNumber): Adapter {
   return createSignal({ phone_number, daemon_url: signalCli.url }, host.host)
 }
 
-/** `over` settles with the error that ended it, or with null. */
-function follow(adapter: Adapter): { stop: AbortController; over: Promise<unknown> } {
-  const stop = new AbortController()
-  const over = adapter.receive(stop.signal).then(
-    () => null,
-    (thrown: unknown) => thrown,
-  )
-  running.push({ stop, over })
-  return { stop, over }
+function connected(host: TestHost): Promise<Adapter> {
+  return connectedTo(host, connect(host))
 }
-
-async function connected(host: TestHost): Promise<Adapter> {
-  const adapter = connect(host)
-  const before = host.connections
-  follow(adapter)
-  await host.until(() => host.connections > before)
-  return adapter
-}
-
-function deadline(): AbortSignal {
-  return AbortSignal.timeout(waitMs)
-}
-
-async function refusalOf(call: Promise<unknown> | undefined): Promise<unknown> {
-  return call?.then(
-    () => expect.unreachable('It was not refused'),
-    (thrown: unknown) => thrown,
-  )
-}
-
-function messagesOf(host: TestHost): InboundMessage[] {
-  return host.updates as InboundMessage[]
-}
-
-const texts = (host: TestHost) => messagesOf(host).map(({ text }) => text)
 
 test('a message to the account alone is direct, and comes with its files', async () => {
   const host = new TestHost()
@@ -147,7 +122,7 @@ test('what its own devices sent, reactions, typing, stories and other accounts�
   })
   signalCli.say('the last')
   await host.until(() => host.updates.length > 0)
-  expect(texts(host)).toEqual(['the last'])
+  expect(textsOf(host)).toEqual(['the last'])
 })
 
 test('an edit names what it replaces, and receipts name what was sent', async () => {
@@ -181,7 +156,7 @@ test('another process goes on from the last event that was kept', async () => {
   const next = new TestHost({ cursor: host.cursor })
   follow(connect(next))
   await next.until(() => next.updates.length > 0)
-  expect(texts(next)).toEqual(['two'])
+  expect(textsOf(next)).toEqual(['two'])
   expect(signalCli.resumed).toEqual([null, '1'])
 })
 
@@ -198,7 +173,7 @@ test('what could not be kept comes again', async () => {
   host.refusal = null
   follow(adapter)
   await host.until(() => host.updates.length === 2)
-  expect(texts(host)).toEqual(['kept', 'not lost'])
+  expect(textsOf(host)).toEqual(['kept', 'not lost'])
 })
 
 test('an event that the daemon no longer knows leads to all it has, each taken once', async () => {
@@ -211,7 +186,7 @@ test('an event that the daemon no longer knows leads to all it has, each taken o
   signalCli.say('two')
   follow(connect(host))
   await host.until(() => host.updates.length === 2)
-  expect(texts(host)).toEqual(['one', 'two'])
+  expect(textsOf(host)).toEqual(['one', 'two'])
 })
 
 test('an older daemon has no ids to go on from, and a daemon of one account lists none', async () => {
@@ -242,29 +217,21 @@ test('a message goes to a number, an account or a group, and quotes what it answ
 test('a file goes as bytes, whatever its name and type would have the daemon read', async () => {
   const host = new TestHost()
   const bytes = Buffer.from('%PDF-1.7 not really')
-  host.files.set('d1/0', bytes)
-  const about = {
-    kind: 'document',
-    filename: 'a;base64,x/../größe.pdf',
-    content_type: '/etc/passwd;x',
-    size_bytes: bytes.length,
-    caption: null,
-  } as const
-  const file = { delivery_id: 'd1', index: 0, about }
+  const filename = 'a;base64,x/../größe.pdf'
+  const file = fileOf(host, { filename, content_type: '/etc/passwd;x' }, bytes)
   await connect(host).send(outboundPart({ chat_id: ada, text: '', file }), deadline())
   const [uri] = (signalCli.sent[0]?.attachments ?? []) as string[]
-  const [, type, filename, data] = /^data:([^;,]+);filename=([^;,]+);base64,([^;,]+)$/.exec(uri ?? '') ?? []
+  const [, type, name, data] = /^data:([^;,]+);filename=([^;,]+);base64,([^;,]+)$/.exec(uri ?? '') ?? []
   expect(type).toBe('application/octet-stream')
-  expect(decodeURIComponent(filename ?? '')).toBe(about.filename)
+  expect(decodeURIComponent(name ?? '')).toBe(filename)
   expect(Buffer.from(data ?? '', 'base64')).toEqual(bytes)
 })
 
 test('a file that Signal does not take is not sent', async () => {
   const host = new TestHost()
-  const size_bytes = platforms.signal.fileBytes + 1
-  host.files.set('d1/0', new Uint8Array(size_bytes))
-  const about = { kind: 'video', filename: 'a.mp4', content_type: 'video/mp4', size_bytes, caption: null } as const
-  const part = outboundPart({ chat_id: ada, file: { delivery_id: 'd1', index: 0, about } })
+  const tooLarge = Buffer.alloc(platforms.signal.fileBytes + 1)
+  const file = fileOf(host, { kind: 'video', filename: 'a.mp4', content_type: 'video/mp4' }, tooLarge)
+  const part = outboundPart({ chat_id: ada, file })
   expect(await refusalOf(connect(host).send(part, deadline()))).toMatchObject({
     code: 'file_too_large',
     permanent: true,
@@ -337,11 +304,10 @@ test.each([
 
 test('a request that hangs ends with its signal', async () => {
   signalCli.failNext(1, 'hang')
-  const stop = new AbortController()
-  const sending = refusalOf(connect(new TestHost()).send(outboundPart({ chat_id: ada }), stop.signal))
-  await once(signalCli.events, 'request', { signal: deadline() })
-  stop.abort()
-  expect(await sending).toMatchObject({ name: 'AbortError' })
+  const refusal = await refusalOnceStopped(signalCli, (signal) =>
+    connect(new TestHost()).send(outboundPart({ chat_id: ada }), signal),
+  )
+  expect(refusal).toMatchObject({ name: 'AbortError' })
 })
 
 test.each([
@@ -394,9 +360,7 @@ test('files are fetched for the conversation in which they came, within their bo
   const adapter = connect(new TestHost())
   const fetched = async (ref: string, maxBytes = 1_000) => {
     const media = await adapter.fetchMedia?.({ ref, kind: 'image', maxBytes }, deadline())
-    const chunks: Uint8Array[] = []
-    for await (const chunk of media?.bytes ?? []) chunks.push(chunk)
-    return Buffer.concat(chunks)
+    return bytesOf(media ?? expect.unreachable())
   }
   expect(await fetched(`${group} aBc-1.png`)).toEqual(bytes)
   await expect(fetched(`${group} aBc-1.png`, 3)).rejects.toMatchObject({ kind: 'too_large' })
@@ -450,7 +414,7 @@ test('no shape of an event breaks the reading', async () => {
     signalCli.push(text)
   }
   signalCli.say('the last')
-  await host.until(() => texts(host).includes('the last'))
+  await host.until(() => textsOf(host).includes('the last'))
   expect(running).toHaveLength(1)
 })
 

@@ -4,23 +4,31 @@ import { type ChannelUpdate, channelBounds, type InboundMessage } from '#sdk/cha
 import type { Adapter } from '../../services/channels/adapter.ts'
 import { createSlack } from '../../services/channels/adapters/slack.ts'
 import { outboundPart, TestHost } from '../support/adapter-host.ts'
+import {
+  bytesOf,
+  connectedTo,
+  deadline,
+  fileOf,
+  follow,
+  refusalOf,
+  refusalOnceStopped,
+  stopAll,
+  textsOf,
+  toldBy,
+} from '../support/adapter-scene.ts'
 import { hostileValues } from '../support/platforms/hostile-values.ts'
 import { FakeSlack, slackAppToken, slackBotToken, slackBotUser, slackTeam } from '../support/platforms/slack.ts'
 
 const channel = 'C0GENERAL'
-const waitMs = 10_000
 
 let slack: FakeSlack
-let running: { stop: AbortController; over: Promise<unknown> }[]
 
 beforeEach(async () => {
   slack = await FakeSlack.start()
-  running = []
 })
 
 afterEach(async () => {
-  for (const { stop } of running) stop.abort()
-  await Promise.all(running.map(({ over }) => over))
+  await stopAll()
   await slack.close()
 })
 
@@ -37,37 +45,8 @@ function readAtOnce(body: string): ChannelUpdate[] {
   return Array.isArray(updates) ? updates : expect.unreachable('It was not read at once')
 }
 
-/** `over` settles with the error that ended it, or with null. */
-function follow(adapter: Adapter): { stop: AbortController; over: Promise<unknown> } {
-  const stop = new AbortController()
-  const over = adapter.receive(stop.signal).then(
-    () => null,
-    (thrown: unknown) => thrown,
-  )
-  running.push({ stop, over })
-  return { stop, over }
-}
-
-async function connected(host: TestHost): Promise<Adapter> {
-  const adapter = connect(host)
-  follow(adapter)
-  await host.until(() => host.connections > 0)
-  return adapter
-}
-
-function deadline(): AbortSignal {
-  return AbortSignal.timeout(waitMs)
-}
-
-async function refusalOf(call: Promise<unknown>): Promise<unknown> {
-  return call.then(
-    () => expect.unreachable('It was not refused'),
-    (thrown: unknown) => thrown,
-  )
-}
-
-function texts(host: TestHost): unknown[] {
-  return host.updates.map((update) => 'text' in update && update.text)
+function connected(host: TestHost): Promise<Adapter> {
+  return connectedTo(host, connect(host))
 }
 
 test('a direct message comes by Socket Mode and is acknowledged once it is kept', async () => {
@@ -108,7 +87,7 @@ test('what could not be kept is not acknowledged, and comes again', async () => 
   host.refusal = null
   follow(adapter)
   await once(slack.events, 'acknowledged', { signal: deadline() })
-  expect(texts(host)).toEqual(['not lost'])
+  expect(textsOf(host)).toEqual(['not lost'])
 })
 
 test('what comes twice, or as a message and as a mention, is one update', async () => {
@@ -216,7 +195,7 @@ test('Slack may ask for a new connection: that is no failure, and nothing is los
   slack.deliver(slack.message('meanwhile'))
   follow(adapter)
   await host.until(() => host.updates.length === 1)
-  expect(texts(host)).toEqual(['meanwhile'])
+  expect(textsOf(host)).toEqual(['meanwhile'])
 })
 
 test('a connection that breaks off ends the stay, and the next one has what was said meanwhile', async () => {
@@ -263,11 +242,11 @@ test('tokens that Slack does not take are named as such, and are in no error', a
   for (const call of calls) {
     const error = (await refusalOf(call())) as Error
     expect(error).toMatchObject({ code: 'invalid_auth', permanent: true })
-    expect(`${error.stack} ${JSON.stringify(error)} ${String(error.cause)}`).not.toContain(secret)
+    expect(toldBy(error)).not.toContain(secret)
   }
   slack.failNext(1, 'drop')
   const dropped = (await refusalOf(wrongBot.check(deadline()))) as Error
-  expect(`${dropped.stack} ${JSON.stringify(dropped)} ${String(dropped.cause)}`).not.toContain(secret)
+  expect(toldBy(dropped)).not.toContain(secret)
   expect(host.lines.join()).not.toContain(secret)
 })
 
@@ -323,19 +302,11 @@ test('buttons stand below the text, and are taken away with it', async () => {
   expect(slack.sent[0]).toMatchObject({ text: 'Approved', params: { attachments: [] } })
 })
 
-const about = {
-  kind: 'document',
-  filename: 'report.pdf',
-  content_type: 'application/pdf',
-  size_bytes: 19,
-  caption: null,
-} as const
 const fileBytes = Buffer.from('%PDF-1.7 not really')
 
 test('a file is uploaded and shared in its thread', async () => {
   const host = new TestHost({ allowedHosts: [slack.host] })
-  host.files.set('d1/0', fileBytes)
-  const file = { delivery_id: 'd1', index: 0, about }
+  const file = fileOf(host, {}, fileBytes)
   const part = outboundPart({ chat_id: channel, thread_id: '1772000000.000001', text: 'Here <!here>', file })
   expect(await connect(host).send(part, deadline())).toEqual({ message_id: null })
   expect(slack.files).toMatchObject([
@@ -349,8 +320,7 @@ test('a file is uploaded and shared in its thread', async () => {
 
 test('a file is not given to a host that is not Slack', async () => {
   const host = new TestHost()
-  host.files.set('d1/0', fileBytes)
-  const part = outboundPart({ chat_id: channel, file: { delivery_id: 'd1', index: 0, about } })
+  const part = outboundPart({ chat_id: channel, file: fileOf(host) })
   for (const url of [`http://${slack.host}/upload/x`, 'https://files.slack.com.example.org/upload/x']) {
     slack.uploadUrl = url
     expect(await refusalOf(connect(host).send(part, deadline()))).toMatchObject({
@@ -406,11 +376,8 @@ test.each([
 test('a request that hangs ends with its signal', async () => {
   const adapter = connect(new TestHost())
   slack.failNext(1, 'hang')
-  const stop = new AbortController()
-  const sending = refusalOf(adapter.send(outboundPart({ chat_id: channel }), stop.signal))
-  await once(slack.events, 'request', { signal: deadline() })
-  stop.abort()
-  expect(await sending).toMatchObject({ name: 'AbortError' })
+  const refusal = await refusalOnceStopped(slack, (signal) => adapter.send(outboundPart({ chat_id: channel }), signal))
+  expect(refusal).toMatchObject({ name: 'AbortError' })
 })
 
 test.each(['#general', 'general', '', '@ada'])('%j names no channel', async (chat_id) => {
@@ -426,9 +393,7 @@ test('files come with the token from Slack and the hosts that were named, and fr
     connect(host).fetchMedia?.({ ref: from, kind: 'image', maxBytes }, deadline()) ?? expect.unreachable()
   const named = new TestHost({ allowedHosts: [slack.host] })
   const media = await fetched(named, ref)
-  const chunks: Uint8Array[] = []
-  for await (const chunk of media.bytes) chunks.push(chunk)
-  expect(Buffer.concat(chunks)).toEqual(bytes)
+  expect(await bytesOf(media)).toEqual(bytes)
   await expect(fetched(named, ref, 3)).rejects.toMatchObject({ kind: 'too_large' })
   await expect(fetched(new TestHost(), ref)).rejects.toMatchObject({ kind: 'forbidden' })
   await expect(fetched(named, 'https://slack.com.example.org/x')).rejects.toMatchObject({ kind: 'forbidden' })
@@ -463,5 +428,5 @@ test('no shape of an event or a press breaks the reading, by webhook or by Socke
     slack.frame(frame)
   const last = slack.deliver(slack.message('the last'))
   while (!slack.acknowledged.includes(last)) await once(slack.events, 'acknowledged', { signal: deadline() })
-  expect(texts(host)).toContain('the last')
+  expect(textsOf(host)).toContain('the last')
 })

@@ -9,6 +9,16 @@ import type { Adapter, OutboundPart } from '../../services/channels/adapter.ts'
 import { readUpdate } from '../../services/channels/adapters/telegram/inbound.ts'
 import { createTelegram } from '../../services/channels/adapters/telegram.ts'
 import { outboundPart, TestHost } from '../support/adapter-host.ts'
+import {
+  bytesOf,
+  deadline,
+  fileOf,
+  follow,
+  refusalOf,
+  refusalOnceStopped,
+  stopAll,
+  toldBy,
+} from '../support/adapter-scene.ts'
 import { startHookReceiver } from '../support/hook-receiver.ts'
 import { hostileValues } from '../support/platforms/hostile-values.ts'
 import {
@@ -20,37 +30,22 @@ import {
   telegramUser,
 } from '../support/platforms/telegram.ts'
 
-const waitMs = 10_000
 const ada = String(telegramUser.id)
 
 let telegram: FakeTelegram
-let running: { stop: AbortController; over: Promise<unknown> }[]
 
 beforeEach(async () => {
   telegram = await FakeTelegram.start()
-  running = []
 })
 
 afterEach(async () => {
-  for (const { stop } of running) stop.abort()
-  await Promise.all(running.map(({ over }) => over))
+  await stopAll()
   await telegram.close()
 })
 
 function connect(host: TestHost, settings: Partial<AdapterSettings['telegram']> = {}): Adapter {
   const usual = { token: telegramToken, api_url: telegram.apiUrl, mode: 'polling', poll_timeout_seconds: 5 } as const
   return createTelegram({ ...usual, webhook_url: null, webhook_secret: null, ...settings }, host.host)
-}
-
-/** `over` settles with the error that ended it, or with null. */
-function follow(adapter: Adapter): { stop: AbortController; over: Promise<unknown> } {
-  const stop = new AbortController()
-  const over = adapter.receive(stop.signal).then(
-    () => null,
-    (thrown: unknown) => thrown,
-  )
-  running.push({ stop, over })
-  return { stop, over }
 }
 
 /** What came of these updates, by polling. */
@@ -67,30 +62,8 @@ async function receivedMessage(fields: Record<string, unknown>): Promise<Inbound
   return updates[0] as InboundMessage
 }
 
-function deadline(): AbortSignal {
-  return AbortSignal.timeout(waitMs)
-}
-
 function send(part: Partial<OutboundPart> = {}, host = new TestHost()): Promise<{ message_id: string | null }> {
   return connect(host).send(outboundPart({ chat_id: ada, ...part }), deadline())
-}
-
-async function refusalOf(call: Promise<unknown> | undefined): Promise<unknown> {
-  if (!call) return expect.unreachable('There is no such call')
-  return call.then(
-    () => expect.unreachable('It was not refused'),
-    (thrown: unknown) => thrown,
-  )
-}
-
-function fileOf(
-  host: TestHost,
-  about: Partial<NonNullable<OutboundPart['file']>['about']>,
-  bytes = Buffer.from('12345'),
-) {
-  host.files.set('d1/0', bytes)
-  const usual = { kind: 'document', filename: 'report.pdf', content_type: 'application/pdf', caption: null } as const
-  return { delivery_id: 'd1', index: 0, about: { ...usual, size_bytes: bytes.byteLength, ...about } }
 }
 
 test('a direct message is an update, under the id of its update, by the numbers of who sent it', async () => {
@@ -183,7 +156,7 @@ test('a token that Telegram does not know is refused for good', async () => {
   const adapter = connect(new TestHost(), { token: '1:unknown-token-of-somebody-else' })
   expect(await follow(adapter).over).toMatchObject({ code: '401', permanent: true })
   const error = await refusalOf(adapter.check(deadline()))
-  expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('unknown-token')
+  expect(toldBy(error)).not.toContain('unknown-token')
 })
 
 test('an edit is an update of its own', async () => {
@@ -552,7 +525,7 @@ test.each([
   const host = new TestHost()
   telegram.failNext(2, fault)
   const error = await refusalOf(send({}, host))
-  const told = inspect(error, { depth: 10, showHidden: true }) + host.lines.join('\n')
+  const told = toldBy(error) + host.lines.join('\n')
   expect(told).not.toContain(telegramToken)
   expect(told).not.toContain('AAfake')
   expect(error).toMatchObject({ name: 'PlatformError', permanent: inspect(fault).includes('status: 400') })
@@ -569,7 +542,7 @@ test('where nobody listens, the error names neither the address nor the token', 
   ]
   for (const error of errors) {
     expect(error).toMatchObject({ code: 'ECONNREFUSED', permanent: false })
-    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('AAfake')
+    expect(toldBy(error)).not.toContain('AAfake')
   }
 })
 
@@ -582,11 +555,8 @@ test.each(['send', 'poll'])('a request that hangs ends with its signal: %s', asy
     stop.abort()
     expect(await over).toBeNull()
   } else {
-    const stop = new AbortController()
-    const sending = refusalOf(adapter.send(outboundPart({ chat_id: ada }), stop.signal))
-    await once(telegram.events, 'request', { signal: deadline() })
-    stop.abort()
-    expect(await sending).toMatchObject({ name: 'AbortError' })
+    const refusal = await refusalOnceStopped(telegram, (signal) => adapter.send(outboundPart({ chat_id: ada }), signal))
+    expect(refusal).toMatchObject({ name: 'AbortError' })
   }
 })
 
@@ -610,7 +580,7 @@ test('a file is fetched within its bound, from below the folder of the bot', asy
     adapter.fetchMedia?.({ ref, kind: 'image', maxBytes }, deadline()) ?? expect.unreachable()
   const media = await fetched('f1')
   expect(media.filename).toBe('file_1.jpg')
-  expect(Buffer.concat(await Array.fromAsync(media.bytes))).toEqual(bytes)
+  expect(await bytesOf(media)).toEqual(bytes)
   await expect(fetched('f1', 5)).rejects.toMatchObject({ kind: 'too_large' })
   expect(await refusalOf(fetched('none'))).toMatchObject({ code: '400', permanent: true })
   for (const path of [
@@ -640,7 +610,7 @@ test.each([
   const error = await refusalOf(
     connect(new TestHost()).fetchMedia?.({ ref: 'f1', kind: 'image', maxBytes: 9 }, deadline()),
   )
-  expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('AAfake')
+  expect(toldBy(error)).not.toContain('AAfake')
 })
 
 test('check says who Keel is', async () => {

@@ -1,12 +1,11 @@
 import { createHmac } from 'node:crypto'
-import { once } from 'node:events'
-import { inspect } from 'node:util'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type ChannelUpdate, channelUpdate } from '#sdk/channels/message.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { Adapter, OutboundPart } from '../../services/channels/adapter.ts'
 import { createWhatsapp } from '../../services/channels/adapters/whatsapp.ts'
 import { outboundPart, TestHost } from '../support/adapter-host.ts'
+import { bytesOf, deadline, fileOf, refusalOf, refusalOnceStopped, toldBy } from '../support/adapter-scene.ts'
 import { startHookReceiver } from '../support/hook-receiver.ts'
 import { hostileValues } from '../support/platforms/hostile-values.ts'
 import {
@@ -17,7 +16,6 @@ import {
   whatsappToken,
 } from '../support/platforms/whatsapp.ts'
 
-const waitMs = 10_000
 const messagesPath = `/${whatsappPhoneId}/messages`
 
 let whatsapp: FakeWhatsapp
@@ -40,30 +38,8 @@ function read(body: string): ChannelUpdate[] {
   return Array.isArray(updates) ? updates : expect.unreachable('It was not read at once')
 }
 
-function deadline(): AbortSignal {
-  return AbortSignal.timeout(waitMs)
-}
-
 function send(part: Partial<OutboundPart> = {}, host = new TestHost()): Promise<{ message_id: string | null }> {
   return connect(host).send(outboundPart({ chat_id: whatsappPerson, ...part }), deadline())
-}
-
-async function refusalOf(call: Promise<unknown> | undefined): Promise<unknown> {
-  if (!call) return expect.unreachable('There is no such call')
-  return call.then(
-    () => expect.unreachable('It was not refused'),
-    (thrown: unknown) => thrown,
-  )
-}
-
-function fileOf(
-  host: TestHost,
-  about: Partial<NonNullable<OutboundPart['file']>['about']>,
-  bytes = Buffer.from('12345'),
-) {
-  host.files.set('d1/0', bytes)
-  const usual = { kind: 'document', filename: 'report.pdf', content_type: 'application/pdf', caption: null } as const
-  return { delivery_id: 'd1', index: 0, about: { ...usual, size_bytes: bytes.byteLength, ...about } }
 }
 
 function buttonsOf(...labels: string[]) {
@@ -384,17 +360,16 @@ test('the token stays out of what fails', async () => {
   const settings = { token: whatsappToken, api_url: closed.apiUrl, phone_number_id: whatsappPhoneId }
   errors.push(await refusalOf(createWhatsapp(settings, host.host).check(deadline())))
   expect(errors.at(-1)).toMatchObject({ code: 'ECONNREFUSED', permanent: false })
-  const told = errors.map((error) => inspect(error, { depth: 10, showHidden: true })).join('\n') + host.lines.join('\n')
+  const told = errors.map(toldBy).join('\n') + host.lines.join('\n')
   expect(told).not.toContain(whatsappToken)
 })
 
 test('a request that hangs ends with its signal', async () => {
   whatsapp.failNext(1, 'hang')
-  const stop = new AbortController()
-  const sending = refusalOf(connect().send(outboundPart({ chat_id: whatsappPerson }), stop.signal))
-  await once(whatsapp.events, 'request', { signal: deadline() })
-  stop.abort()
-  expect(await sending).toMatchObject({ name: 'AbortError' })
+  const refusal = await refusalOnceStopped(whatsapp, (signal) =>
+    connect().send(outboundPart({ chat_id: whatsappPerson }), signal),
+  )
+  expect(refusal).toMatchObject({ name: 'AbortError' })
 })
 
 test.each(['ada', '', '../1', '12', '9'.repeat(30), '1234567/media'])('%j names no person', async (chat_id) => {
@@ -417,7 +392,7 @@ test('a file is fetched in two steps, within its bound, from Meta and the API it
   const fetched = (ref: string, maxBytes = 100) => connect().fetchMedia?.({ ref, kind: 'image', maxBytes }, deadline())
   const media = (await fetched('55')) ?? expect.unreachable()
   expect(media.content_type).toBe('image/jpeg')
-  expect(Buffer.concat(await Array.fromAsync(media.bytes))).toEqual(bytes)
+  expect(await bytesOf(media)).toEqual(bytes)
   expect(await refusalOf(fetched('55', 5))).toMatchObject({ kind: 'too_large' })
   expect(await refusalOf(fetched('56'))).toMatchObject({ code: '100', permanent: true })
   expect(await refusalOf(fetched('../me'))).toMatchObject({ code: 'invalid_media', permanent: true })

@@ -1,10 +1,10 @@
 import type { GatewayDispatchPayload } from 'discord-api-types/v10'
 import { LRUCache } from 'lru-cache'
 import type { ChannelUpdate } from '#sdk/channels/message.ts'
-import { acceptUpdates } from '../accept-updates.ts'
 import type { CreateAdapter } from '../adapter.ts'
 import { PlatformError } from '../platform-error.ts'
 import { fetchPlatformMedia } from '../platform-media.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { DiscordApi } from './discord/api.ts'
 import { followGateway } from './discord/gateway.ts'
 import { readMessage, readPress } from './discord/inbound.ts'
@@ -64,7 +64,7 @@ export const createDiscord: CreateAdapter<'discord'> = (settings, host) => {
           eventsSince += events.length
           const sameSession = session?.sessionId === current.session?.sessionId
           if (updates.length > 0 || !sameSession || eventsSince >= eventsPerCursor) {
-            await acceptUpdates(host, updates, { before: writeProgress(current), after: writeProgress(next) })
+            await host.accept(updates, writeProgress(next))
             eventsSince = 0
           }
           current = next
@@ -78,13 +78,7 @@ export const createDiscord: CreateAdapter<'discord'> = (settings, host) => {
   return {
     mode: 'gateway',
 
-    async receive(signal) {
-      try {
-        await follow(signal)
-      } catch (thrown) {
-        if (!signal.aborted) throw thrown
-      }
-    },
+    receive: untilAborted(follow),
 
     send: (part, signal) => outbox.send(part, signal),
     draft: (draft, signal) => outbox.draft(draft, signal),

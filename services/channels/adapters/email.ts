@@ -3,6 +3,7 @@ import type { InboundMessage } from '#sdk/channels/message.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { CreateAdapter, MediaRequest, MediaSource } from '../adapter.ts'
 import { PlatformError } from '../platform-error.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { canonicalAddress } from './email/addresses.ts'
 import { type Letter, readLetter } from './email/inbound.ts'
 import { isUnreadable, Mailbox, type MailSummary } from './email/mailbox.ts'
@@ -106,13 +107,7 @@ export const createEmail: CreateAdapter<'email'> = (settings, host) => {
   return {
     mode: 'polling',
 
-    async receive(signal) {
-      try {
-        await follow(signal)
-      } catch (thrown) {
-        if (!signal.aborted) throw thrown
-      }
-    },
+    receive: untilAborted(follow),
 
     send: (part, signal) => outbox.send(part, signal),
     fetchMedia,

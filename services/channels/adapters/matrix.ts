@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import { type ChannelUpdate, channelBounds, type InboundMessage } from '#sdk/channels/message.ts'
-import { acceptUpdates } from '../accept-updates.ts'
 import type { CreateAdapter } from '../adapter.ts'
 import { PlatformError } from '../platform-error.ts'
 import { fetchPlatformMedia, withApiHost } from '../platform-media.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { MatrixApi } from './matrix/api.ts'
 import { messageEvent, mxcUri, readSpoken, type SpokenEvent, threadOf } from './matrix/inbound.ts'
 import { checkedRoom, MatrixOutbox } from './matrix/outbound.ts'
@@ -96,10 +96,10 @@ export const createMatrix: CreateAdapter<'matrix'> = (settings, host) => {
       for await (const room of synced.rooms) {
         waiting.push(...(await toUpdates(room, own, signal)))
         if (waiting.length < channelBounds.updates) continue
-        await acceptUpdates(host, waiting.splice(0), { before, after: before })
+        await host.accept(waiting.splice(0), before)
       }
       const after = cursorOf(synced.next, own)
-      if (waiting.length > 0 || after !== before) await acceptUpdates(host, waiting, { before, after })
+      if (waiting.length > 0 || after !== before) await host.accept(waiting, after)
       since = synced.next
     }
   }
@@ -107,13 +107,7 @@ export const createMatrix: CreateAdapter<'matrix'> = (settings, host) => {
   return {
     mode: 'polling',
 
-    async receive(signal) {
-      try {
-        await follow(signal)
-      } catch (thrown) {
-        if (!signal.aborted) throw thrown
-      }
-    },
+    receive: untilAborted(follow),
 
     send: (part, signal) => outbox.send(part, signal),
     draft: (draft, signal) => outbox.draft(draft, signal),

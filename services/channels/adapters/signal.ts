@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { CreateAdapter, MediaRequest, MediaSource } from '../adapter.ts'
 import { PlatformError } from '../platform-error.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { SignalApi } from './signal/api.ts'
 import { accountId } from './signal/chat.ts'
 import { attachmentId, type OwnAccount, readEvent } from './signal/inbound.ts'
@@ -75,13 +76,7 @@ export const createSignal: CreateAdapter<'signal'> = (settings, host) => {
   return {
     mode: 'polling',
 
-    async receive(signal) {
-      try {
-        await follow(signal)
-      } catch (thrown) {
-        if (!signal.aborted) throw thrown
-      }
-    },
+    receive: untilAborted(follow),
 
     send: (part, signal) => sendPart(part, { api, host, number }, signal),
     fetchMedia,

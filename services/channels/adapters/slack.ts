@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { CreateAdapter } from '../adapter.ts'
 import { PlatformError } from '../platform-error.ts'
 import { fetchPlatformMedia } from '../platform-media.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { SlackApi } from './slack/api.ts'
 import { pressPlace, readPayload, readWebhook } from './slack/inbound.ts'
 import { callingNobody, SlackOutbox, slackFileHosts } from './slack/outbound.ts'
@@ -40,13 +41,7 @@ export const createSlack: CreateAdapter<'slack'> = (settings, host) => {
   return {
     mode: app_token === null ? 'webhook' : 'gateway',
 
-    async receive(signal) {
-      try {
-        await follow(signal)
-      } catch (thrown) {
-        if (!signal.aborted) throw thrown
-      }
-    },
+    receive: untilAborted(follow),
 
     parse: (body) => readWebhook(body, ownId),
     send: (part, signal) => outbox.send(part, signal),

@@ -7,6 +7,7 @@ import { RuntimeError } from '#sdk/errors.ts'
 import type { CreateAdapter, MediaRequest, MediaSource } from '../adapter.ts'
 import { PlatformError } from '../platform-error.ts'
 import { fetchPlatformMedia, withApiHost } from '../platform-media.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { read, TelegramApi, type TelegramBot } from './telegram/api.ts'
 import { allowedUpdates, readUpdate } from './telegram/inbound.ts'
 import { TelegramOutbox } from './telegram/outbound.ts'
@@ -101,15 +102,11 @@ export const createTelegram: CreateAdapter<'telegram'> = (settings, host) => {
   return {
     mode,
 
-    async receive(signal) {
-      try {
-        known = await api.bot(signal)
-        if (mode === 'polling') await poll(known, signal)
-        else await awaitWebhook(signal)
-      } catch (thrown) {
-        if (!signal.aborted) throw thrown
-      }
-    },
+    receive: untilAborted(async (signal) => {
+      known = await api.bot(signal)
+      if (mode === 'polling') await poll(known, signal)
+      else await awaitWebhook(signal)
+    }),
 
     async parse(body) {
       const given = parsed(body)

@@ -4,6 +4,7 @@ import { RuntimeError } from '#sdk/errors.ts'
 import type { CreateAdapter, MediaRequest, MediaSource } from '../adapter.ts'
 import { PlatformError } from '../platform-error.ts'
 import { fetchPlatformMedia, withApiHost } from '../platform-media.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { GraphApi, graphId } from './whatsapp/api.ts'
 import { readWebhook } from './whatsapp/inbound.ts'
 import { WhatsappOutbox } from './whatsapp/outbound.ts'
@@ -51,15 +52,11 @@ export const createWhatsapp: CreateAdapter<'whatsapp'> = (settings, host) => {
   return {
     mode: 'webhook',
 
-    async receive(signal) {
-      try {
-        await ownNumber(signal)
-        host.connected()
-        if (!signal.aborted) await once(signal, 'abort')
-      } catch (thrown) {
-        if (!signal.aborted) throw thrown
-      }
-    },
+    receive: untilAborted(async (signal) => {
+      await ownNumber(signal)
+      host.connected()
+      if (!signal.aborted) await once(signal, 'abort')
+    }),
 
     parse(body) {
       try {

@@ -1,8 +1,7 @@
-import { EventEmitter, once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { answerJson, bodyOf, type Fault, Faults, failed, formOf } from './faults.ts'
+import { answerJson, bodyOf, failed, formOf } from './faults.ts'
+import { LoopbackPlatform } from './loopback-platform.ts'
 
 export interface SentDiscordMessage {
   id: string
@@ -38,8 +37,7 @@ const maxContentLength = 2_000
  * Discord on loopback: the parts of its HTTP API (version 10) and of its gateway that a bot of text channels uses, as its
  * documentation describes them. `events` tells of `connected`, `identified`, `resumed`, `sent`, `edited`, `request` and `heartbeat`.
  */
-export class FakeDiscord {
-  readonly events = new EventEmitter()
+export class FakeDiscord extends LoopbackPlatform {
   readonly sent: SentDiscordMessage[] = []
   /** `METHOD /path`, without the version. */
   readonly requests: string[] = []
@@ -56,40 +54,21 @@ export class FakeDiscord {
   closeOnIdentify: number | null = null
   /** Says nothing on new connections. */
   silentGateway = false
-  readonly #faults = new Faults()
   readonly #files = new Map<string, { bytes: Buffer; contentType: string }>()
   readonly #history = new Map<string, Record<string, unknown>[]>()
   readonly #sessions = new Map<string, Session>()
-  readonly #server = createServer((request, response) => {
-    this.#serve(request, response).catch(() => response.destroy())
-  })
-  readonly #gateway = new WebSocketServer({ server: this.#server, path: '/gateway' })
+  readonly #gateway = new WebSocketServer({ server: this.server, path: '/gateway' })
   #current: Session | null = null
   #ids = firstId
-  #port = 0
 
-  /** `port` to come back on that of one that was closed. */
-  static async start({ port = 0 }: { port?: number } = {}): Promise<FakeDiscord> {
-    const fake = new FakeDiscord()
-    fake.#gateway.on('connection', (socket) => fake.#greet(socket))
-    fake.#server.listen(port, '127.0.0.1')
-    await once(fake.#server, 'listening')
-    fake.#port = (fake.#server.address() as AddressInfo).port
-    return fake
-  }
-
-  get port(): number {
-    return this.#port
-  }
-
-  /** `127.0.0.1:PORT`, for lists of hosts. */
-  get host(): string {
-    return `127.0.0.1:${this.#port}`
+  constructor() {
+    super()
+    this.#gateway.on('connection', (socket) => this.#greet(socket))
   }
 
   /** For `channels.discord.api_url`. */
   get apiUrl(): string {
-    return `http://${this.host}/api`
+    return `${this.url}/api`
   }
 
   newId(): string {
@@ -97,15 +76,10 @@ export class FakeDiscord {
     return String(this.#ids)
   }
 
-  /** Faults the next requests of the HTTP API whose path fits. */
-  failNext(count: number, fault: Fault, only?: RegExp): void {
-    this.#faults.next(count, fault, only)
-  }
-
   /** The address of a file on the content network. */
   hostFile(name: string, bytes: Buffer, contentType: string): string {
     this.#files.set(`/attachments/${name}`, { bytes, contentType })
-    return `http://${this.host}/attachments/${name}`
+    return `${this.url}/attachments/${name}`
   }
 
   /** A person's message: in the history, and to whoever listens. Fields given replace the usual ones. */
@@ -182,12 +156,10 @@ export class FakeDiscord {
     this.#current = null
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.dropGateway()
     this.#gateway.close()
-    this.#server.closeAllConnections()
-    this.#server.close()
-    await once(this.#server, 'close')
+    await super.close()
   }
 
   #send(socket: WebSocket, frame: unknown): void {
@@ -253,8 +225,8 @@ export class FakeDiscord {
     this.events.emit('resumed')
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? '/', `http://${this.host}`)
+  protected async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', this.url)
     const file = this.#files.get(url.pathname)
     if (file) {
       response.writeHead(200, { 'content-type': file.contentType }).end(file.bytes)
@@ -263,7 +235,7 @@ export class FakeDiscord {
     const path = url.pathname.replace(/^\/api\/v10/, '')
     const body = await bodyOf(request)
     this.requests.push(`${request.method} ${path}`)
-    const fault = this.#faults.take(path)
+    const fault = this.faults.take(path)
     queueMicrotask(() => this.events.emit('request', path))
     if (failed(fault, request, response)) return
     if (path === url.pathname) return answerJson(response, 404, { message: '404: Not Found', code: 0 })

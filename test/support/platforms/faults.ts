@@ -10,20 +10,16 @@ export type Fault =
   | 'drop'
   | 'drop_after'
 
-/** Faults for the next requests, in order; `only` leaves requests for other paths alone. */
-export class Faults {
-  #waiting: { fault: Fault; only: RegExp }[] = []
+/** Faults for the next requests, in order; `only` leaves those of other names alone: paths, methods or commands. */
+export class Faults<F = Fault> {
+  readonly #waiting: { fault: F; only: RegExp }[] = []
 
-  next(count: number, fault: Fault, only: RegExp = /^/): void {
+  next(count: number, fault: F, only: RegExp = /^/): void {
     for (let index = 0; index < count; index++) this.#waiting.push({ fault, only })
   }
 
-  clear(): void {
-    this.#waiting = []
-  }
-
-  take(path: string): Fault | null {
-    const at = this.#waiting.findIndex(({ only }) => only.test(path))
+  take(name: string): F | null {
+    const at = this.#waiting.findIndex(({ only }) => only.test(name))
     return at === -1 ? null : (this.#waiting.splice(at, 1)[0]?.fault ?? null)
   }
 }

@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { Faults } from './faults.ts'
 import { bodyStructure, readMime, sectionOf } from './mime-tree.ts'
 
 export interface StoredMail {
@@ -36,7 +37,7 @@ export class FakeImap {
   readonly #idling = new Map<Socket, string>()
   /** Of those that have opened the inbox, how many messages they know of. */
   readonly #told = new Map<Socket, number>()
-  #faults: { fault: ImapFault; only: RegExp }[] = []
+  readonly #faults = new Faults<ImapFault>()
   readonly #server = createServer((socket) => this.#greet(socket))
 
   constructor(account: ImapAccount) {
@@ -52,8 +53,8 @@ export class FakeImap {
     return (this.#server.address() as AddressInfo).port
   }
 
-  failNext(count: number, fault: ImapFault, only: RegExp = /^/): void {
-    for (let index = 0; index < count; index++) this.#faults.push({ fault, only })
+  failNext(count: number, fault: ImapFault, only?: RegExp): void {
+    this.#faults.next(count, fault, only)
   }
 
   store(raw: Buffer): StoredMail {
@@ -136,11 +137,10 @@ export class FakeImap {
   }
 
   #faulted(socket: Socket, tag: string, command: string): boolean {
-    const at = this.#faults.findIndex(({ only }) => only.test(command))
-    const [taken] = at === -1 ? [] : this.#faults.splice(at, 1)
-    if (!taken) return false
-    if (taken.fault === 'drop') socket.destroy()
-    else if (taken.fault !== 'hang') socket.write(taken.fault.answer.replaceAll('TAG', tag))
+    const fault = this.#faults.take(command)
+    if (!fault) return false
+    if (fault === 'drop') socket.destroy()
+    else if (fault !== 'hang') socket.write(fault.answer.replaceAll('TAG', tag))
     return true
   }
 

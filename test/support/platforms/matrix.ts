@@ -1,7 +1,7 @@
-import { EventEmitter, once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { answerJson, bodyOf, type Fault, Faults, failed } from './faults.ts'
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { answerJson, bodyOf, failed } from './faults.ts'
+import { LoopbackPlatform } from './loopback-platform.ts'
 
 type Json = Record<string, unknown>
 
@@ -29,8 +29,7 @@ const maxUploadBytes = 60 * 1024 * 1024
  * A homeserver on loopback: the parts of the client-server API (version 3) that a bot uses, as the specification describes
  * them. `events` tells of `request`, `sent`, `sync` and `waiting`.
  */
-export class FakeMatrix {
-  readonly events = new EventEmitter()
+export class FakeMatrix extends LoopbackPlatform {
   /** Every event that Keel has sent, once each. */
   readonly sent: { room: string; event: MatrixEvent; transaction: string }[] = []
   readonly uploads: { filename: string | null; content_type: string; bytes: Buffer; uri: string }[] = []
@@ -42,37 +41,11 @@ export class FakeMatrix {
   readonly invites = new Map<string, Json>()
   /** The account that the token belongs to. */
   user = matrixUser
-  readonly #faults = new Faults()
   readonly #rooms = new Map<string, Room>()
   readonly #transactions = new Map<string, string>()
   readonly #media = new Map<string, { bytes: Buffer; contentType: string }>()
-  readonly #server = createServer((request, response) => {
-    this.#serve(request, response).catch(() => response.destroy())
-  })
   #position = 1
   #ids = 0
-
-  /** `port` to come back on that of one that was closed. */
-  static async start({ port = 0 }: { port?: number } = {}): Promise<FakeMatrix> {
-    const fake = new FakeMatrix()
-    fake.#server.listen(port, '127.0.0.1')
-    await once(fake.#server, 'listening')
-    return fake
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port
-  }
-
-  /** For `channels.matrix.homeserver_url`. */
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`
-  }
-
-  /** Faults the next requests whose path fits. */
-  failNext(count: number, fault: Fault, only?: RegExp): void {
-    this.#faults.next(count, fault, only)
-  }
 
   /** A room where the account and the others are. */
   addRoom(id: string, members: string[] = [ada]): void {
@@ -120,18 +93,16 @@ export class FakeMatrix {
     return `mxc://localhost/${id}`
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.events.emit('closed')
-    this.#server.closeAllConnections()
-    this.#server.close()
-    await once(this.#server, 'close')
+    await super.close()
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.url)
     this.requests.push(`${request.method} ${url.pathname}`)
     this.events.emit('request')
-    const fault = this.#faults.take(url.pathname)
+    const fault = this.faults.take(url.pathname)
     if (failed(fault, request, response)) return
     if (request.headers.authorization !== `Bearer ${matrixToken}`) {
       return refuse(response, 401, 'M_UNKNOWN_TOKEN', 'Unrecognised access token')

@@ -1,7 +1,6 @@
-import { EventEmitter, once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { answerJson, bodyOf, type Fault, Faults, failed } from './faults.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { answerJson, bodyOf, failed } from './faults.ts'
+import { LoopbackPlatform } from './loopback-platform.ts'
 
 type Json = Record<string, unknown>
 
@@ -12,10 +11,9 @@ const keptEvents = 1_000
 
 /**
  * signal-cli's daemon on loopback: its stream of events and the commands of its JSON-RPC that a bot uses. `events` tells
- * of `request`, `listening` and `sent`.
+ * of `request`, `listening` and `sent`. Faults go by a call's method; those of the stream by its path.
  */
-export class FakeSignal {
-  readonly events = new EventEmitter()
+export class FakeSignal extends LoopbackPlatform {
   /** The parameters of each message that was sent. */
   readonly sent: Json[] = []
   readonly typing: Json[] = []
@@ -29,37 +27,11 @@ export class FakeSignal {
   singleAccount = false
   /** How the next messages end, one after the other; then all are delivered. */
   readonly results: Json[][] = []
-  readonly #faults = new Faults()
   readonly #files = new Map<string, Buffer>()
   readonly #listeners = new Set<ServerResponse>()
   readonly #kept: { id: number; data: string }[] = []
-  readonly #server = createServer((request, response) => {
-    this.#serve(request, response).catch(() => response.destroy())
-  })
   #eventId = 0
   #clock = 1_700_000_000_000
-
-  /** `port` to come back on that of one that was closed. */
-  static async start({ port = 0 }: { port?: number } = {}): Promise<FakeSignal> {
-    const fake = new FakeSignal()
-    fake.#server.listen(port, '127.0.0.1')
-    await once(fake.#server, 'listening')
-    return fake
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port
-  }
-
-  /** For `channels.signal.daemon_url`. */
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`
-  }
-
-  /** Faults the next requests whose path, or method of JSON-RPC, fits. */
-  failNext(count: number, fault: Fault, only?: RegExp): void {
-    this.#faults.next(count, fault, only)
-  }
 
   /** A person's message; its time is the answer. Fields given replace the usual ones. */
   say(message: string | null, data: Json = {}, envelope: Json = {}): number {
@@ -92,17 +64,11 @@ export class FakeSignal {
     this.#files.set(`${chat} ${id}`, bytes)
   }
 
-  async close(): Promise<void> {
-    this.#server.closeAllConnections()
-    this.#server.close()
-    await once(this.#server, 'close')
-  }
-
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.url)
     if (url.pathname === '/api/v1/events') {
       this.events.emit('request')
-      if (failed(this.#faults.take(url.pathname), request, response)) return
+      if (failed(this.faults.take(url.pathname), request, response)) return
       return this.#listen(request, response, url)
     }
     if (url.pathname !== '/api/v1/rpc' || request.method !== 'POST') return answerJson(response, 404, '')
@@ -113,7 +79,7 @@ export class FakeSignal {
     }
     this.calls.push(method)
     this.events.emit('request')
-    const fault = this.#faults.take(method)
+    const fault = this.faults.take(method)
     if (failed(fault, request, response)) return
     const answer = this.#call(method, params)
     if (fault === 'drop_after') request.socket.destroy()

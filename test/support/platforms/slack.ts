@@ -1,9 +1,8 @@
 import { createHmac } from 'node:crypto'
-import { EventEmitter, once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { answerJson, bodyOf, type Fault, Faults, failed } from './faults.ts'
+import { answerJson, bodyOf, failed } from './faults.ts'
+import { LoopbackPlatform } from './loopback-platform.ts'
 
 export interface SentSlackMessage {
   ts: string
@@ -35,8 +34,7 @@ const appId = 'A0000001'
  * Slack on loopback: the methods of its Web API that a bot uses, Socket Mode, and signed webhooks, as its documentation
  * describes them. `events` tells of `request`, `connected`, `acknowledged`, `sent` and `edited`.
  */
-export class FakeSlack {
-  readonly events = new EventEmitter()
+export class FakeSlack extends LoopbackPlatform {
   readonly sent: SentSlackMessage[] = []
   readonly ephemeral: Record<string, unknown>[] = []
   readonly files: { filename: string; bytes: Buffer; params: Record<string, unknown> }[] = []
@@ -50,41 +48,22 @@ export class FakeSlack {
   uploadUrl: string | null = null
   /** Says nothing on new connections. */
   silentSocket = false
-  readonly #faults = new Faults()
   readonly #hosted = new Map<string, { bytes: Buffer; contentType: string }>()
   readonly #uploads = new Map<string, { filename: string; length: number; bytes: Buffer | null }>()
   readonly #tickets = new Set<string>()
   /** Sent, and not acknowledged. */
   readonly #open = new Map<string, Envelope>()
-  readonly #server = createServer((request, response) => {
-    this.#serve(request, response).catch(() => response.destroy())
-  })
-  readonly #socket = new WebSocketServer({ server: this.#server, path: '/link' })
+  readonly #socket = new WebSocketServer({ server: this.server, path: '/link' })
   #count = 0
-  #port = 0
 
-  /** `port` to come back on that of one that was closed. */
-  static async start({ port = 0 }: { port?: number } = {}): Promise<FakeSlack> {
-    const fake = new FakeSlack()
-    fake.#socket.on('connection', (socket, request) => fake.#greet(socket, request))
-    fake.#server.listen(port, '127.0.0.1')
-    await once(fake.#server, 'listening')
-    fake.#port = (fake.#server.address() as AddressInfo).port
-    return fake
-  }
-
-  get port(): number {
-    return this.#port
-  }
-
-  /** `127.0.0.1:PORT`, for lists of hosts. */
-  get host(): string {
-    return `127.0.0.1:${this.#port}`
+  constructor() {
+    super()
+    this.#socket.on('connection', (socket, request) => this.#greet(socket, request))
   }
 
   /** For `channels.slack.api_url`. */
   get apiUrl(): string {
-    return `http://${this.host}/api/`
+    return `${this.url}/api/`
   }
 
   /** A moment that no other message has. */
@@ -93,15 +72,10 @@ export class FakeSlack {
     return `1772000000.${String(this.#count).padStart(6, '0')}`
   }
 
-  /** Faults the next requests whose path (`/api/METHOD`, `/upload/…`) fits. */
-  failNext(count: number, fault: Fault, only?: RegExp): void {
-    this.#faults.next(count, fault, only)
-  }
-
   /** The `url_private` of a file, which is given to who shows the bot's token. */
   hostFile(name: string, bytes: Buffer, contentType: string): string {
     this.#hosted.set(`/files-pri/${name}`, { bytes, contentType })
-    return `http://${this.host}/files-pri/${name}`
+    return `${this.url}/files-pri/${name}`
   }
 
   /** A person's message as an event's payload. Fields given replace those of the event. */
@@ -194,16 +168,14 @@ export class FakeSlack {
     for (const socket of this.#socket.clients) socket.terminate()
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.dropSocket()
     this.#socket.close()
-    this.#server.closeAllConnections()
-    this.#server.close()
-    await once(this.#server, 'close')
+    await super.close()
   }
 
   #greet(socket: WebSocket, request: IncomingMessage): void {
-    const ticket = new URL(request.url ?? '/', `http://${this.host}`).searchParams.get('ticket') ?? ''
+    const ticket = new URL(request.url ?? '/', this.url).searchParams.get('ticket') ?? ''
     socket.on('error', () => {})
     if (!this.#tickets.delete(ticket)) {
       socket.close(1008)
@@ -228,14 +200,14 @@ export class FakeSlack {
     this.events.emit('acknowledged', envelope_id)
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname } = new URL(request.url ?? '/', `http://${this.host}`)
+  protected async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname } = new URL(request.url ?? '/', this.url)
     const body = await bodyOf(request)
     const bearer = request.headers.authorization?.replace('Bearer ', '')
     const [, area, name = ''] = pathname.split('/')
     this.requests.push(area === 'api' ? name : (area ?? ''))
     queueMicrotask(() => this.events.emit('request', name))
-    const fault = this.#faults.take(pathname)
+    const fault = this.faults.take(pathname)
     if (failed(fault, request, response)) return
     const file = this.#hosted.get(pathname)
     if (file) {
@@ -310,7 +282,7 @@ export class FakeSlack {
   #placeUpload({ filename, length }: Record<string, unknown>): Record<string, unknown> {
     const file_id = `F${this.newTs().slice(-6)}`
     this.#uploads.set(file_id, { filename: String(filename), length: Number(length), bytes: null })
-    return { ok: true, file_id, upload_url: this.uploadUrl ?? `http://${this.host}/upload/${file_id}` }
+    return { ok: true, file_id, upload_url: this.uploadUrl ?? `${this.url}/upload/${file_id}` }
   }
 
   #completeUpload(params: Record<string, unknown>): Record<string, unknown> {

@@ -1,7 +1,7 @@
-import { EventEmitter, once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { answerJson, bodyOf, type Fault, Faults, failed, formOf } from './faults.ts'
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { answerJson, bodyOf, failed, formOf } from './faults.ts'
+import { LoopbackPlatform } from './loopback-platform.ts'
 import { type Webhook, WebhookSender } from './webhook-sender.ts'
 
 export interface SentTelegramMessage {
@@ -40,10 +40,10 @@ const fileFields = ['photo', 'audio', 'video', 'document', 'voice', 'animation']
 /**
  * Telegram's Bot API on loopback, for one bot: long polling that forgets what an offset confirms, webhooks that are sent
  * again until they are taken, messages, edits, uploads and files. `events` tells of `request` (with the method), `sent`,
- * `edited`, `polling` (with the offset) and `delivered` (with the webhook's status).
+ * `edited`, `polling` (with the offset) and `delivered` (with the webhook's status). Faults go by the method; a
+ * download's is `file`.
  */
-export class FakeTelegram {
-  readonly events = new EventEmitter()
+export class FakeTelegram extends LoopbackPlatform {
   readonly sent: SentTelegramMessage[] = []
   readonly requests: { method: string; params: Params }[] = []
   /** Pressed buttons that were acknowledged. */
@@ -57,11 +57,7 @@ export class FakeTelegram {
   readonly moved = new Map<number, number>()
   /** Says why a text in MarkdownV2 can not be read; null: it can. */
   markupFault: (text: string) => string | null = () => null
-  readonly #faults = new Faults()
   readonly #files = new Map<string, { path: string; bytes: Buffer }>()
-  readonly #server = createServer((request, response) => {
-    this.#serve(request, response).catch(() => response.destroy())
-  })
   readonly #closing = new AbortController()
   readonly #webhooks = new WebhookSender(
     () => this.#nextWebhook(),
@@ -71,29 +67,10 @@ export class FakeTelegram {
   #poll: AbortController | null = null
   #updateId = firstUpdateId
   #messageId = 1_000
-  #port = 0
-
-  /** `port` to come back on that of one that was closed. */
-  static async start({ port = 0 }: { port?: number } = {}): Promise<FakeTelegram> {
-    const fake = new FakeTelegram()
-    fake.#server.listen(port, '127.0.0.1')
-    await once(fake.#server, 'listening')
-    fake.#port = (fake.#server.address() as AddressInfo).port
-    return fake
-  }
-
-  get port(): number {
-    return this.#port
-  }
-
-  /** `127.0.0.1:PORT`, for lists of hosts. */
-  get host(): string {
-    return `127.0.0.1:${this.#port}`
-  }
 
   /** For `channels.telegram.api_url`. */
   get apiUrl(): string {
-    return `http://${this.host}`
+    return this.url
   }
 
   /** Updates that are not confirmed yet. */
@@ -101,15 +78,10 @@ export class FakeTelegram {
     return this.#pending
   }
 
-  /** Faults the next requests for methods that fit; a download's name is `file`. */
-  failNext(count: number, fault: Fault, only?: RegExp): void {
-    this.#faults.next(count, fault, only)
-  }
-
   /** The same with an error as Telegram tells it. */
   refuseNext(count: number, code: number, description: string, { only, parameters }: RefusalOptions = {}): void {
     const body = { ok: false, error_code: code, description, ...(parameters && { parameters }) }
-    this.#faults.next(count, { status: code, body }, only)
+    this.faults.next(count, { status: code, body }, only)
   }
 
   /** A file that people have sent, under the id that stands in their message. */
@@ -149,12 +121,10 @@ export class FakeTelegram {
     return update
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.#closing.abort()
     this.#webhooks.stop()
-    this.#server.closeAllConnections()
-    this.#server.close()
-    await once(this.#server, 'close')
+    await super.close()
   }
 
   #nextWebhook(): Webhook | null {
@@ -169,7 +139,7 @@ export class FakeTelegram {
     return { url, headers, body: JSON.stringify(update), taken }
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bodyOf(request)
     const { pathname } = new URL(request.url ?? '/', this.apiUrl)
     const filePrefix = `/file/bot${telegramToken}/`
@@ -180,7 +150,7 @@ export class FakeTelegram {
     const method = isFile ? 'file' : pathname.slice(prefix.length)
     const { params, files } = isFile ? { params: {}, files: new Map() } : await readParams(request, body)
     this.requests.push({ method, params })
-    const fault = this.#faults.take(method)
+    const fault = this.faults.take(method)
     queueMicrotask(() => this.events.emit('request', method))
     if (failed(fault, request, response)) return
     if (isFile) return this.#download(response, pathname.slice(filePrefix.length))

@@ -1,8 +1,7 @@
 import { createHmac } from 'node:crypto'
-import { EventEmitter, once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { answerJson, bodyOf, type Fault, Faults, failed, formOf } from './faults.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { answerJson, bodyOf, failed, formOf } from './faults.ts'
+import { LoopbackPlatform } from './loopback-platform.ts'
 import { type Webhook, WebhookSender } from './webhook-sender.ts'
 
 type Fields = Record<string, unknown>
@@ -49,8 +48,7 @@ const maxInteractiveLength = 1_024
  * signed and sent again until they are taken. `events` tells of `request` (with the path), `sent`, `read` and `delivered`
  * (with the webhook's status).
  */
-export class FakeWhatsapp {
-  readonly events = new EventEmitter()
+export class FakeWhatsapp extends LoopbackPlatform {
   readonly sent: SentWhatsappMessage[] = []
   /** `METHOD /path`, without the version. */
   readonly requests: string[] = []
@@ -62,52 +60,24 @@ export class FakeWhatsapp {
   webhookUrl: string | null = null
   /** The host that media are said to be at; null: this one. */
   mediaOrigin: string | null = null
-  readonly #faults = new Faults()
   readonly #media = new Map<string, { bytes: Buffer; contentType: string }>()
   readonly #uploads = new Map<string, WhatsappUpload>()
-  readonly #server = createServer((request, response) => {
-    this.#serve(request, response).catch(() => response.destroy())
-  })
   readonly #webhooks = new WebhookSender(
     () => this.#nextWebhook(),
     (status) => this.events.emit('delivered', status),
   )
   readonly #undelivered: string[] = []
   #count = 0
-  #port = 0
-
-  /** `port` to come back on that of one that was closed. */
-  static async start({ port = 0 }: { port?: number } = {}): Promise<FakeWhatsapp> {
-    const fake = new FakeWhatsapp()
-    fake.#server.listen(port, '127.0.0.1')
-    await once(fake.#server, 'listening')
-    fake.#port = (fake.#server.address() as AddressInfo).port
-    return fake
-  }
-
-  get port(): number {
-    return this.#port
-  }
-
-  /** `127.0.0.1:PORT`, for lists of hosts. */
-  get host(): string {
-    return `127.0.0.1:${this.#port}`
-  }
 
   /** For `channels.whatsapp.api_url`. */
   get apiUrl(): string {
-    return `http://${this.host}/v21.0`
-  }
-
-  /** Faults the next requests whose path fits, such as `/106540352242922/messages`. */
-  failNext(count: number, fault: Fault, only?: RegExp): void {
-    this.#faults.next(count, fault, only)
+    return `${this.url}/v21.0`
   }
 
   /** The same with an error as the Graph API tells it. */
   refuseNext(count: number, status: number, error: WhatsappError, only?: RegExp): void {
     const body = { error: { message: 'Refused', type: 'OAuthException', fbtrace_id: 'x', ...error } }
-    this.#faults.next(count, { status, body }, only)
+    this.faults.next(count, { status, body }, only)
   }
 
   /** A file that people have sent, under the id that stands in their message. */
@@ -174,11 +144,9 @@ export class FakeWhatsapp {
     return text
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.#webhooks.stop()
-    this.#server.closeAllConnections()
-    this.#server.close()
-    await once(this.#server, 'close')
+    await super.close()
   }
 
   #nextWebhook(): Webhook | null {
@@ -189,12 +157,12 @@ export class FakeWhatsapp {
     return { url: this.webhookUrl, headers, body, taken: () => this.#undelivered.shift() }
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bodyOf(request)
     const { pathname } = new URL(request.url ?? '/', this.apiUrl)
     const path = pathname.replace(/^\/v21\.0/, '')
     this.requests.push(`${request.method} ${path}`)
-    const fault = this.#faults.take(path)
+    const fault = this.faults.take(path)
     queueMicrotask(() => this.events.emit('request', path))
     if (failed(fault, request, response)) return
     if (request.headers.authorization !== `Bearer ${whatsappToken}`) {
@@ -231,7 +199,7 @@ export class FakeWhatsapp {
   #mediaInfo(id: string): Answer {
     const media = this.#media.get(id)
     if (!media) return refused(400, 100, 'Unsupported get request. Object does not exist')
-    const url = `${this.mediaOrigin ?? `http://${this.host}`}/whatsapp_business/attachments/${id}`
+    const url = `${this.mediaOrigin ?? this.url}/whatsapp_business/attachments/${id}`
     const about = { url, mime_type: media.contentType, sha256: 'x', file_size: media.bytes.byteLength, id }
     return ok({ messaging_product: 'whatsapp', ...about })
   }
