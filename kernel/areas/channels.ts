@@ -1,15 +1,17 @@
 import { loadChannel } from '#kernel/channels/channels.ts'
+import { channelSecretName } from '#kernel/channels/settings.ts'
 import type { Context } from '#kernel/context.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
 import { type DeliveryRow, listDeadLetters, listDeliveries, loadDelivery } from '#kernel/store/channel-outbox.ts'
 import { deletePeer, listPeers } from '#kernel/store/channel-peers.ts'
+import { type ChannelSecret, channelSecrets, type PlatformName } from '#sdk/channels/platforms.ts'
 import type { channelsRoutes, DeadLetter, Delivery } from '#sdk/contracts/channels.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { newId } from '#sdk/ids.ts'
 
 const testText = 'This is a test: messages from Keel arrive here.'
 
-export const channelsHandlers: Handlers<typeof channelsRoutes, Pick<Context, 'store' | 'channels'>> = {
+export const channelsHandlers: Handlers<typeof channelsRoutes, Pick<Context, 'store' | 'channels' | 'secrets'>> = {
   listChannels: (_, { channels }) => channels.liveStatus(),
 
   listDeadLetters({ query }, { store }) {
@@ -61,6 +63,20 @@ export const channelsHandlers: Handlers<typeof channelsRoutes, Pick<Context, 'st
     return { delivery_id: id, status: loadDelivery(store.read, id).status }
   },
 
+  setChannelSecret({ params, body }, { channels, secrets }) {
+    const { channel, secret } = loadSecret(params)
+    secrets.put(channelSecretName(channel, secret), body.value.trim())
+    channels.configure()
+    return { stored: true, channel, secret }
+  },
+
+  deleteChannelSecret({ params }, { channels, secrets }) {
+    const { channel, secret } = loadSecret(params)
+    const removed = secrets.delete(channelSecretName(channel, secret))
+    channels.configure()
+    return { removed, channel, secret }
+  },
+
   async restartChannel({ params }, { channels }) {
     const channel = loadChannel(params.channel)
     await channels.restart(channel)
@@ -89,4 +105,12 @@ function deadLetterView(row: DeliveryRow): DeadLetter {
 function deliveryView(row: DeliveryRow): Delivery {
   const { status, parts_sent, next_retry_at, delivered_at, turn_id } = row
   return { ...deadLetterView(row), status, parts_sent, next_retry_at, delivered_at, turn_id }
+}
+
+function loadSecret(params: { channel: string; secret: string }): { channel: PlatformName; secret: ChannelSecret } {
+  const channel = loadChannel(params.channel)
+  const known: readonly ChannelSecret[] = channelSecrets[channel]
+  const secret = known.find((name) => name === params.secret)
+  if (!secret) throw new RuntimeError('not_found', `${channel} has no secret named ${params.secret}`)
+  return { channel, secret }
 }

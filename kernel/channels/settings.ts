@@ -1,7 +1,7 @@
 import type { Config } from '#kernel/config/schema.ts'
 import { keystoreEntry } from '#kernel/secrets/provider-keys.ts'
 import type { SealedStore } from '#kernel/secrets/sealed-store.ts'
-import type { PlatformName } from '#sdk/channels/platforms.ts'
+import type { ChannelSecret, PlatformName } from '#sdk/channels/platforms.ts'
 import { isErrorOf } from '#sdk/errors.ts'
 import type { AdapterSettings, ChannelSettings } from '#sdk/services/channels.ts'
 
@@ -25,31 +25,31 @@ export function channelSettingsOf(
   { agent, egress, channels }: Config,
   { secrets, env }: { secrets: Pick<SealedStore, 'get'>; env: NodeJS.ProcessEnv },
 ): ReadChannels {
-  const secret = secretReader(secrets, env)
+  const secretOf = (channel: PlatformName) => secretReader(channel, secrets, env)
   const drafts: Draft = {
-    telegram: () => telegramSettings(channels.telegram, secret),
+    telegram: () => telegramSettings(channels.telegram, secretOf('telegram')),
     whatsapp: () => ({
-      token: secret('token', channels.whatsapp.token_env, channels.whatsapp.token_ref),
+      token: secretOf('whatsapp')('token', channels.whatsapp.token_env, channels.whatsapp.token_ref),
       api_url: channels.whatsapp.api_url,
       phone_number_id: present('phone_number_id', channels.whatsapp.phone_number_id),
     }),
     discord: () => ({
-      token: secret('token', channels.discord.token_env, channels.discord.token_ref),
+      token: secretOf('discord')('token', channels.discord.token_env, channels.discord.token_ref),
       api_url: channels.discord.api_url,
       application_id: channels.discord.application_id,
     }),
     slack: () => ({
-      bot_token: secret('token', channels.slack.token_env, channels.slack.token_ref),
-      app_token: hasName(channels.slack.app_token_env, channels.slack.app_token_ref)
-        ? secret('app_token', channels.slack.app_token_env, channels.slack.app_token_ref)
-        : null,
+      bot_token: secretOf('slack')('token', channels.slack.token_env, channels.slack.token_ref),
+      app_token: optional(() =>
+        secretOf('slack')('app_token', channels.slack.app_token_env, channels.slack.app_token_ref),
+      ),
       api_url: channels.slack.api_url,
     }),
     matrix: () => ({
-      access_token: secret('token', channels.matrix.token_env, channels.matrix.token_ref),
+      access_token: secretOf('matrix')('token', channels.matrix.token_env, channels.matrix.token_ref),
       homeserver_url: channels.matrix.homeserver_url,
     }),
-    email: () => emailSettings(channels.email, secret),
+    email: () => emailSettings(channels.email, secretOf('email')),
     signal: () => ({
       phone_number: present('phone_number', channels.signal.phone_number),
       daemon_url: present('daemon_url', channels.signal.daemon_url),
@@ -58,7 +58,7 @@ export function channelSettingsOf(
   const adapters: Record<string, unknown> = {}
   const problems = new Map<PlatformName, string>()
   for (const [name, draft] of Object.entries(drafts) as [PlatformName, () => unknown][]) {
-    if (!isWanted(name, channels)) continue
+    if (!isWanted(name, channels, secrets)) continue
     try {
       adapters[name] = draft()
     } catch (thrown) {
@@ -70,41 +70,65 @@ export function channelSettingsOf(
   return { settings: settings as ChannelSettings, problems }
 }
 
-/** Telegram and Discord are enabled from the start, and meant once somebody names their token. */
-function isWanted(name: PlatformName, channels: Config['channels']): boolean {
+/** Telegram and Discord are enabled from the start, and meant once their token is named or sealed. */
+function isWanted(name: PlatformName, channels: Config['channels'], secrets: Pick<SealedStore, 'get'>): boolean {
   if (!channels[name].enabled) return false
-  return name !== 'telegram' && name !== 'discord' ? true : hasName(channels[name].token_env, channels[name].token_ref)
+  if (name !== 'telegram' && name !== 'discord') return true
+  const { token_env, token_ref } = channels[name]
+  return hasName(token_env, token_ref) || isSealed(secrets, channelSecretName(name, 'token'))
 }
 
-function hasName(env: string, ref: string | null | undefined): boolean {
-  return env !== '' || (ref ?? null) !== null
+function hasName(env: string, ref: string | null): boolean {
+  return env !== '' || ref !== null
 }
 
-/** `ref` is undefined where there is no such setting. */
-type ReadSecret = (what: string, variable: string, ref?: string | null) => string
-
-/** A sealed secret comes before a variable of the environment. */
-function secretReader(secrets: Pick<SealedStore, 'get'>, env: NodeJS.ProcessEnv): ReadSecret {
-  return (what, variable, ref) => {
-    const sealed = ref ? sealedSecret(secrets, what, ref) : undefined
-    const found = sealed || env[variable]?.trim()
-    if (found) return found
-    if (!hasName(variable, ref))
-      throw new NotSetUp(`${what}_env${ref === undefined ? '' : ` or ${what}_ref`} is not set`)
-    throw new NotSetUp(
-      variable === ''
-        ? `there is no secret ${ref}, which ${what}_ref names`
-        : `${variable}, which ${what}_env names, is not set`,
-    )
+function isSealed(secrets: Pick<SealedStore, 'get'>, entry: string): boolean {
+  try {
+    return secrets.get(entry) !== undefined
+  } catch (thrown) {
+    // It is there, and why it can not be read is told where it is needed.
+    if (isErrorOf(thrown, 'internal')) return true
+    throw thrown
   }
 }
 
-function sealedSecret(secrets: Pick<SealedStore, 'get'>, what: string, ref: string): string | undefined {
+/** The name under which a channel's secret is sealed where the configuration names no other. */
+export function channelSecretName(channel: PlatformName, secret: ChannelSecret): string {
+  return `channel/${channel}/${secret}`
+}
+
+type ReadSecret = (what: ChannelSecret, variable: string, ref: string | null) => string
+
+/** A sealed secret comes before a variable of the environment. */
+function secretReader(channel: PlatformName, secrets: Pick<SealedStore, 'get'>, env: NodeJS.ProcessEnv): ReadSecret {
+  return (what, variable, ref) => {
+    const sealed = sealedSecret(secrets, what, ref === null ? channelSecretName(channel, what) : keystoreEntry(ref))
+    const found = sealed || env[variable]?.trim()
+    if (found) return found
+    if (ref !== null) throw new NotSetUp(`there is no secret ${ref}, which ${what}_ref names`)
+    if (variable !== '') throw new NotSetUp(`${variable}, which ${what}_env names, is not set`)
+    throw new NoSecret(`it has no ${what}: store it with keel channels secret ${channel} ${what}, or name ${what}_env`)
+  }
+}
+
+/** Nobody has named it. */
+class NoSecret extends NotSetUp {}
+
+function optional(read: () => string): string | null {
   try {
-    return secrets.get(keystoreEntry(ref))
+    return read()
+  } catch (thrown) {
+    if (thrown instanceof NoSecret) return null
+    throw thrown
+  }
+}
+
+function sealedSecret(secrets: Pick<SealedStore, 'get'>, what: string, entry: string): string | undefined {
+  try {
+    return secrets.get(entry)
   } catch (thrown) {
     if (!isErrorOf(thrown, 'internal')) throw thrown
-    throw new NotSetUp(`the secret ${ref}, which ${what}_ref names, can not be read`)
+    throw new NotSetUp(`its sealed ${what} can not be read`)
   }
 }
 
@@ -131,8 +155,8 @@ function emailSettings(email: Config['channels']['email'], secret: ReadSecret): 
   const { imap_host, imap_port, imap_security, smtp_host, smtp_port, smtp_security, use_oauth2 } = email
   return {
     username: present('username', email.username),
-    password: use_oauth2 ? null : secret('password', email.password_env),
-    oauth2_token: use_oauth2 ? secret('oauth2_token', email.oauth2_token_env) : null,
+    password: use_oauth2 ? null : secret('password', email.password_env, null),
+    oauth2_token: use_oauth2 ? secret('oauth2_token', email.oauth2_token_env, null) : null,
     from_address: present('from_address', email.from_address),
     authserv_id: present('authserv_id', email.authserv_id),
     imap: {

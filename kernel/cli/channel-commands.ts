@@ -13,6 +13,7 @@ import {
   replayDeadLetters,
   restartChannel,
   sendMessage,
+  setChannelSecret,
   testChannel,
   unpair,
 } from './channels.ts'
@@ -100,6 +101,15 @@ export function addChannelCommands(
     .description('end its adapter and start it anew')
     .argument(...channelArgument)
     .action((channel: string, _, command: Command) => restartChannel(session(command), channel))
+  channels
+    .command('secret')
+    .description('store what it is known by on the platform, from stdin or typed unseen')
+    .argument(...channelArgument)
+    .argument('[secret]', 'token, app_token, password or oauth2_token', 'token')
+    .option('--forget', 'remove it')
+    .action((channel: string, secret: string, options: { forget?: boolean }, command: Command) =>
+      setChannelSecret(session(command), channel, secret, options),
+    )
 }
 
 const authorities = ['Peer', 'Creator'] as const

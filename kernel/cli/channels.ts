@@ -7,6 +7,7 @@ import type { CliSession } from './connection.ts'
 import { given } from './given.ts'
 import { oneLine } from './one-line.ts'
 import { confirmed } from './plugin-install.ts'
+import { readSecret } from './read-secret.ts'
 import { duration } from './status.ts'
 
 /** The most that one list holds. */
@@ -213,4 +214,22 @@ export async function restartChannel({ client, out }: CliSession, channel: strin
   out.value(await client.channels.restartChannel({ params: { channel } }), () =>
     out.line(`${channel} is started anew; the other channels go on as they are.`),
   )
+}
+
+export async function setChannelSecret(
+  { client, io, out }: CliSession,
+  channel: string,
+  secret: string,
+  { forget = false }: { forget?: boolean },
+): Promise<void> {
+  const params = { channel, secret }
+  if (forget) {
+    const answer = await client.channels.deleteChannelSecret({ params })
+    return out.value(answer, ({ removed }) =>
+      out.line(removed ? `The ${secret} of ${channel} is forgotten.` : `${channel} had no ${secret} stored.`),
+    )
+  }
+  const value = await readSecret(io, `${secret} of ${channel}: `)
+  const answer = await client.channels.setChannelSecret({ params, body: { value } })
+  out.value(answer, () => out.line(`The ${secret} of ${channel} is stored sealed, and in use.`))
 }

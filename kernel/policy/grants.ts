@@ -86,10 +86,11 @@ function senderGrants(sender: Sender, { security, channels }: TrustSettings): Gr
     const wanted = id === undefined ? null : canonical(id)
     return wanted !== null && list.some((entry) => canonical(String(entry)) === wanted)
   }
+  const trusted = entriesFor(sender.platform, channels.trusted_sender_ids)
   const grants: Grant[] = []
   if (isIn(listed(sender), allowList(channels)))
     grants.push({ source: 'allow_list', level: security.allowlist_authority })
-  if (isIn(sender.sender_id, channels.trusted_sender_ids) || isIn(sender.chat_id, channels.trusted_sender_ids))
+  if (isIn(sender.sender_id, trusted) || isIn(sender.chat_id, trusted))
     grants.push({ source: 'trusted_sender', level: security.trusted_authority })
   return grants
 }
@@ -109,12 +110,21 @@ export function listedChats(platform: string, channels: TrustSettings['channels'
 /** The trusted senders whose ids are ones of this platform, each in its one form. */
 export function trustedSenders(platform: string, { trusted_sender_ids }: TrustSettings['channels']): string[] {
   const known = platforms.get(platform)
-  return known ? canonicalIds(known, trusted_sender_ids) : []
+  return known ? canonicalIds(known, entriesFor(platform, trusted_sender_ids)) : []
 }
 
 function canonicalIds({ canonical }: Platform, ids: readonly (string | number)[]): string[] {
   const all = ids.map((id) => canonical(String(id))).filter((id) => id !== null)
   return [...new Set(all)]
+}
+
+/** Those that name this platform, as `telegram:123`, without its name, and those that name none. */
+function entriesFor(platform: string, entries: readonly string[]): string[] {
+  return entries.flatMap((entry) => {
+    const [name = '', ...rest] = entry.split(':')
+    if (rest.length === 0 || !platforms.has(name)) return [entry]
+    return name === platform ? [rest.join(':')] : []
+  })
 }
 
 function numericId(id: string): string | null {

@@ -3,6 +3,18 @@ import { z } from 'zod'
 export const platformName = z.enum(['telegram', 'whatsapp', 'discord', 'slack', 'matrix', 'email', 'signal'])
 export type PlatformName = z.infer<typeof platformName>
 
+/** What a platform knows Keel by, as it may be sealed. */
+export const channelSecrets = {
+  telegram: ['token'],
+  whatsapp: ['token'],
+  discord: ['token'],
+  slack: ['token', 'app_token'],
+  matrix: ['token'],
+  email: ['password', 'oauth2_token'],
+  signal: [],
+} as const satisfies Record<PlatformName, readonly string[]>
+export type ChannelSecret = (typeof channelSecrets)[PlatformName][number]
+
 export const mediaKind = z.enum(['image', 'audio', 'video', 'document'])
 export type MediaKind = z.infer<typeof mediaKind>
 

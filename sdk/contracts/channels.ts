@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { channelBounds } from '../channels/message.ts'
 import { platformName } from '../channels/platforms.ts'
-import { del, get, post } from '../route.ts'
+import { del, get, post, put } from '../route.ts'
 import { authority } from '../services/agent.ts'
 import { clampedInteger } from './query.ts'
 import { shortField, textField } from './text-field.ts'
@@ -145,6 +145,16 @@ export const channelsRoutes = {
       idempotency_key: shortField.optional(),
     }),
     response: z.object({ delivery_id: z.string(), status: delivery.shape.status }),
+  }),
+  /** Sealed at rest and never told again; in use at once. */
+  setChannelSecret: put('/api/channels/adapters/:channel/secrets/:secret', {
+    summary: 'Store a secret of a channel',
+    body: z.object({ value: textField(4_096) }),
+    response: z.object({ stored: z.literal(true), channel: platformName, secret: z.string() }),
+  }),
+  deleteChannelSecret: del('/api/channels/adapters/:channel/secrets/:secret', {
+    summary: 'Forget a secret of a channel',
+    response: z.object({ removed: z.boolean(), channel: platformName, secret: z.string() }),
   }),
   restartChannel: post('/api/channels/adapters/:channel/restart', {
     summary: 'Restart one adapter',

@@ -18,6 +18,11 @@ function read(
   return channelSettingsOf(openConfig(tempHome(config), {}).current(), { secrets, env })
 }
 
+test('a secret that is sealed for a channel needs no setting, and means that the channel is wanted', () => {
+  const { settings, problems } = read('', { sealed: { 'channel/telegram/token': 'sealed' } })
+  expect([settings.adapters.telegram?.token, [...problems]]).toEqual(['sealed', []])
+})
+
 test('as it comes nothing is configured, and nothing is missed', () => {
   const { settings, problems } = read('')
   expect([settings.adapters, [...problems]]).toEqual([{}, []])
@@ -62,9 +67,13 @@ test.each([
   [
     '[channels.telegram]\ntoken_ref = "broken"',
     'telegram',
-    'the secret broken, which token_ref names, can not be read',
+    'its sealed token can not be read',
   ],
-  ['[channels.slack]\nenabled = true', 'slack', 'token_env or token_ref is not set'],
+  [
+    '[channels.slack]\nenabled = true',
+    'slack',
+    'it has no token: store it with keel channels secret slack token, or name token_env',
+  ],
   ['[channels.signal]\nenabled = true', 'signal', 'phone_number is not set'],
   ['[channels.email]\nenabled = true\nusername = "a"', 'email', 'password_env is not set'],
 ])('what is missing is named: %s', (config, name, problem) => {

@@ -7,7 +7,7 @@ import type { Authority } from '#sdk/services/agent.ts'
 const settings: TrustSettings = {
   security: { api_authority: 'Creator', allowlist_authority: 'Peer', trusted_authority: 'Creator' },
   channels: {
-    trusted_sender_ids: ['777', '+49 170 999', 'boss@example.org', 'anna', ''],
+    trusted_sender_ids: ['777', 'telegram:888', '+49 170 999', 'boss@example.org', 'anna', ''],
     telegram: { allowed_chat_ids: [-1005, 42] },
     whatsapp: { allowed_numbers: ['+49 170 123-4567'] },
     discord: { allowed_guild_ids: ['900'] },
@@ -49,6 +49,8 @@ describe('what each way in is worth', () => {
     ['an allowed group on Telegram', sender('telegram', { chat_id: '-1005' }), 'Peer'],
     ['a sender whose id is an allowed chat', sender('telegram', { sender_id: '42' }), 'External'],
     ['a trusted sender', sender('telegram', { sender_id: '777' }), 'Creator'],
+    ['a sender trusted on this platform', sender('telegram', { sender_id: '888' }), 'Creator'],
+    ['a sender trusted on another platform', sender('discord', { sender_id: '888' }), 'External'],
     ['a trusted chat', sender('discord', { chat_id: '777' }), 'Creator'],
     ['an allowed number, written otherwise', sender('whatsapp', { sender_id: '491701234567' }), 'Peer'],
     ['an allowed number on Signal', sender('signal', { sender_id: '+1 (555) 000-1111' }), 'Peer'],
