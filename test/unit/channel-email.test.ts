@@ -73,7 +73,7 @@ test('what begins with a slash may be a command, and is without its subject', as
     text: '/status\n\nOn Monday Keel wrote:\n> Answer with /approve\n',
   })
   await host.until(() => host.updates.length === 1)
-  expect(texts(host)).toEqual(['/status'])
+  expect(textsOf(host)).toEqual(['/status'])
 })
 
 test.each([true, false])('a server that does not know IDLE is asked again and again; idle is %s', async (idle) => {

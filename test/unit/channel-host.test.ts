@@ -80,15 +80,19 @@ const ends: [Oddity, string][] = [
   ['leaks buffers', 'It holds too much memory'],
 ]
 
-test.each(ends)('an adapter that %s is started again, and says why it ended', async (oddity, reason) => {
-  // A heap that is nearly full leaves little time for answers.
-  const scene = await openChannels({ discord: oddity, signal: 'calm' }, { times: { heartbeatMs: 1_000 } })
-  await eventually('it has ended twice', async () => ((await scene.state('discord'))?.failures ?? 0) >= 2, 40_000)
-  expect(scene.reports).toContainEqual(
-    expect.objectContaining({ name: 'discord', state: 'backing_off', last_error: reason, failures: 1 }),
-  )
-  expect(await send(scene, 'signal', 'hello')).toEqual({ status: 'sent' })
-}, 60_000)
+test.each(ends)(
+  'an adapter that %s is started again, and says why it ended',
+  async (oddity, reason) => {
+    // A heap that is nearly full leaves little time for answers.
+    const scene = await openChannels({ discord: oddity, signal: 'calm' }, { times: { heartbeatMs: 1_000 } })
+    await eventually('it has ended twice', async () => ((await scene.state('discord'))?.failures ?? 0) >= 2, 40_000)
+    expect(scene.reports).toContainEqual(
+      expect.objectContaining({ name: 'discord', state: 'backing_off', last_error: reason, failures: 1 }),
+    )
+    expect(await send(scene, 'signal', 'hello')).toEqual({ status: 'sent' })
+  },
+  60_000,
+)
 
 test('an adapter that does not come up in time is ended', async () => {
   const scene = await openChannels({ discord: 'hangs at start' }, { times: { readyMs: 30 } })

@@ -64,18 +64,18 @@ test('with an address of its own Telegram is told where to send', () => {
 test.each([
   ['[channels.telegram]\ntoken_env = "TG"', 'telegram', 'TG, which token_env names, is not set'],
   ['[channels.telegram]\ntoken_ref = "bot"', 'telegram', 'there is no secret bot, which token_ref names'],
-  [
-    '[channels.telegram]\ntoken_ref = "broken"',
-    'telegram',
-    'its sealed token can not be read',
-  ],
+  ['[channels.telegram]\ntoken_ref = "broken"', 'telegram', 'its sealed token can not be read'],
   [
     '[channels.slack]\nenabled = true',
     'slack',
     'it has no token: store it with keel channels secret slack token, or name token_env',
   ],
   ['[channels.signal]\nenabled = true', 'signal', 'phone_number is not set'],
-  ['[channels.email]\nenabled = true\nusername = "a"', 'email', 'password_env is not set'],
+  [
+    '[channels.email]\nenabled = true\nusername = "a"',
+    'email',
+    'it has no password: store it with keel channels secret email password, or name password_env',
+  ],
 ])('what is missing is named: %s', (config, name, problem) => {
   const { settings, problems } = read(config)
   expect([settings.adapters, [...problems]]).toEqual([{}, [[name, `channels.${name}: ${problem}`]]])
