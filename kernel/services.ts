@@ -1,8 +1,10 @@
 import type { ServiceHandlers } from '#sdk/service.ts'
 import { agentService } from '#sdk/services/agent.ts'
+import { browserService } from '#sdk/services/browser.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
 import {
   kernelForAgent,
+  kernelForBrowser,
   kernelForInference,
   kernelForMemory,
   type kernelForSandbox,
@@ -22,6 +24,7 @@ export interface KernelTerms {
   tools: ServiceHandlers<typeof kernelForTools>
   memory: ServiceHandlers<typeof kernelForMemory>
   scheduler: ServiceHandlers<typeof kernelForScheduler>
+  browser: ServiceHandlers<typeof kernelForBrowser>
   sandbox: ServiceHandlers<typeof kernelForSandbox>
 }
 
@@ -32,6 +35,9 @@ const hotHeartbeat = { everyMs: 250, misses: 4 }
 
 /** A million vectors, and what ranking a million entries needs. */
 const memoryBytes = 1024 * 1024 * 1024
+
+/** A browser that nobody has used for so long is ended together with its process, in milliseconds. */
+const browserIdleMs = 900_000
 
 /** The processes that Keel is made of. */
 export function serviceSpecs(terms: KernelTerms) {
@@ -59,6 +65,15 @@ export function serviceSpecs(terms: KernelTerms) {
       contract: schedulerService,
       entry: entryOf('scheduler'),
       kernel: { contract: kernelForScheduler, handlers: terms.scheduler },
+    }),
+    serviceSpec({
+      contract: browserService,
+      entry: entryOf('browser'),
+      kernel: { contract: kernelForBrowser, handlers: terms.browser },
+      start: 'lazy',
+      // Two of them would fight over the profiles, and the sessions of one are not the other's.
+      stateful: true,
+      idleStopMs: browserIdleMs,
     }),
     serviceSpec({
       contract: toolsService,
