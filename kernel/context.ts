@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Client } from '#sdk/service.ts'
 import type { inferenceService } from '#sdk/services/inference.ts'
 import type { Approvals } from './approvals/approvals.ts'
+import type { Browser } from './browser/browser.ts'
 import type { LiveConfig } from './config/live-config.ts'
 import type { EventBus } from './events/bus.ts'
 import type { Home } from './home.ts'
@@ -52,6 +53,7 @@ export interface Context {
   plugins: Plugins
   memory: Memory
   scheduler: Scheduler
+  browser: Browser
   toolbox: Toolbox
   turns: TurnRunner
   inFlight: InFlight

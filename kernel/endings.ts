@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Browser } from './browser/browser.ts'
 import type { EventBus } from './events/bus.ts'
 import type { HomeLock } from './home-lock.ts'
 import type { HttpServer } from './http/server.ts'
@@ -12,12 +13,12 @@ import type { Supervisor } from './supervisor/supervisor.ts'
 import type { TurnRunner } from './turns/turn-runner.ts'
 
 /** How long each part of a stop may take, in milliseconds; together they stay under ten seconds. */
-const stopMs = { turns: 4_000, requests: 1_500, services: 1_500 }
+const stopMs = { turns: 4_000, requests: 1_500, browser: 1_500, services: 1_500 }
 /**
  * The same for a kernel that makes room for another: first all are served, then for `requests` those who have already
  * asked, then nobody until the next one is there.
  */
-const handoverMs = { windDown: 4_000, requests: 4_000, sockets: 250, services: 0, lastAnswers: 250 }
+const handoverMs = { windDown: 4_000, requests: 4_000, browser: 500, sockets: 250, services: 0, lastAnswers: 250 }
 
 const serviceRestartCode = 1012
 
@@ -28,6 +29,7 @@ interface Parts {
   turns: TurnRunner
   memory: Pick<Memory, 'close'>
   scheduler: Pick<Scheduler, 'close'>
+  browser: Pick<Browser, 'close'>
   supervisor: Supervisor
   costs: CostLedger
   bus: EventBus
@@ -49,6 +51,7 @@ export function kernelEndings(parts: Parts) {
     turns,
     memory,
     scheduler,
+    browser,
     supervisor,
     costs,
     bus,
@@ -78,7 +81,7 @@ export function kernelEndings(parts: Parts) {
       stopHousekeeping()
       const serverClosed = server.close(stopMs.turns + stopMs.requests)
       await Promise.all([scheduler.close(stopMs.turns), turns.close(stopMs.turns)])
-      await memory.close()
+      await Promise.all([memory.close(), browser.close(stopMs.browser)])
       await sockets.close()
       await serverClosed
       await release(stopMs.services)
@@ -94,7 +97,7 @@ export function kernelEndings(parts: Parts) {
       // From here on nobody waits but those whose requests take too long.
       await scheduler.close(0)
       await turns.close(0)
-      await memory.close()
+      await Promise.all([memory.close(), browser.close(handoverMs.browser)])
       feed.close()
       await sockets.close({ code: serviceRestartCode, reason: 'service restart', graceMs: handoverMs.sockets })
       await supervisor.close(handoverMs.services)

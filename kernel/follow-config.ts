@@ -10,7 +10,10 @@ import { toolSettingsOf } from './tools/settings.ts'
 const keyChangedCode = 1008
 
 interface Followers
-  extends Pick<Context, 'home' | 'bus' | 'skills' | 'plugins' | 'memory' | 'scheduler' | 'supervisor' | 'tickets'> {
+  extends Pick<
+    Context,
+    'home' | 'bus' | 'skills' | 'plugins' | 'memory' | 'scheduler' | 'browser' | 'supervisor' | 'tickets'
+  > {
   log: Logger
   setLevel: (level: ReturnType<LiveConfig['current']>['agent']['log_level']) => void
   configureInference: () => Promise<unknown>
@@ -30,6 +33,7 @@ export function followConfig(
     plugins,
     memory,
     scheduler,
+    browser,
     configureInference,
     tools,
     supervisor,
@@ -46,6 +50,7 @@ export function followConfig(
     await configureInference().catch((err) => log.warn({ err }, 'the inference service takes its settings later'))
     memory.configure()
     scheduler.configure()
+    browser.configure()
     if (supervisor.status().some(({ name, state }) => name === 'tools' && state === 'ready'))
       await tools.configure(toolSettingsOf(config.current(), home.root))
     const key = currentApiKey(home, config.current())

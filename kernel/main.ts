@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { events } from '#sdk/events.ts'
 import { agentService } from '#sdk/services/agent.ts'
+import { browserService } from '#sdk/services/browser.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
 import { memoryService } from '#sdk/services/memory.ts'
 import { sandboxService } from '#sdk/services/sandbox.ts'
@@ -13,6 +14,8 @@ import { replayApprovedCalls } from './approvals/replay.ts'
 import { areas, unlimitedRoutes } from './areas/areas.ts'
 import { pendingRoutes } from './areas/pending.ts'
 import { watchableTopics } from './areas/topics.ts'
+import { Browser } from './browser/browser.ts'
+import { LiveView } from './browser/live-view.ts'
 import { openConfig } from './config/live-config.ts'
 import { offlineProvider } from './config/sections/providers.ts'
 import type { Context } from './context.ts'
@@ -187,6 +190,7 @@ export async function startKernel({
       toolbox: () => toolbox,
       service: () => supervisor.client(schedulerService),
     })
+    const browser = new Browser({ config, log, secrets, service: () => supervisor.client(browserService) })
     const supervisor = startSupervisor({
       specs: serviceSpecs({
         inference: inferenceTerms({ store, costs, bus, settings }),
@@ -198,6 +202,7 @@ export async function startKernel({
         },
         memory: memory.terms,
         scheduler: scheduler.terms,
+        browser: browser.terms,
         tools: { start: () => toolSettingsOf(config.current(), home.root) },
         sandbox: {
           loadPlugin: (version) => plugins.loadModules(version),
@@ -210,6 +215,7 @@ export async function startKernel({
       onStateChange: ({ name, state, pid, generation, last_error }) => {
         bus.publish('service_state_changed', { service: name, state, pid, generation, reason: last_error })
         if (name === 'memory' && state === 'ready') memory.wake()
+        if (name === 'browser') browser.processChanged(state)
       },
     })
     undo.push(() => supervisor.close(0))
@@ -236,6 +242,7 @@ export async function startKernel({
       () => builtins,
       () => memory.tools,
       () => scheduler.tools,
+      () => browser.tools,
       skillToolsOf({ skills, tools, workspace: () => scriptWorkspace(config.current()) }),
       () => plugins.tools(),
     ])
@@ -300,6 +307,7 @@ export async function startKernel({
       plugins,
       memory,
       scheduler,
+      browser,
       toolbox,
       turns,
       inFlight,
@@ -312,7 +320,16 @@ export async function startKernel({
       allowedOrigins: () => config.current().cors.allowed_origins,
       corsMaxAgeSeconds: () => config.current().cors.max_age_seconds,
     })
-    const sockets = createEventSockets({ bus, gate, origins, tickets, topics: watchableTopics(context), version, log })
+    const sockets = createEventSockets({
+      bus,
+      gate,
+      origins,
+      tickets,
+      topics: watchableTopics(context),
+      talks: [new LiveView({ browser, log })],
+      version,
+      log,
+    })
     const handle = createApp({
       areas,
       context,
@@ -334,6 +351,7 @@ export async function startKernel({
       plugins,
       memory,
       scheduler,
+      browser,
       configureInference: () => inference.configure(settings()),
       tools,
       supervisor,
@@ -372,6 +390,7 @@ export async function startKernel({
       turns,
       memory,
       scheduler,
+      browser,
       supervisor,
       costs,
       bus,

@@ -84,7 +84,12 @@ export async function openInside(
 }
 
 /** Puts new content in a file's place in one step, so that a reader or a crash sees the old file or the new one. */
-export async function replaceInside(root: string, path: string, content: string, rules: RootRules = {}): Promise<void> {
+export async function replaceInside(
+  root: string,
+  path: string,
+  content: string | Uint8Array,
+  rules: RootRules = {},
+): Promise<void> {
   const { base, real } = await resolveInside(root, path, rules)
   if (real === base) throw new RuntimeError('invalid', `The path '${path}' is a folder`)
   await inFolder(base, dirname(real), path, async (folder) => {

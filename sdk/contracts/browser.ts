@@ -1,7 +1,13 @@
 import { z } from 'zod'
 import { del, get, post } from '../route.ts'
 import { browserState, pageNotice } from '../services/browser.ts'
-import { type ActionName, actionNames, actionOptions, browserActions } from '../services/browser-actions.ts'
+import {
+  type ActionName,
+  actionNames,
+  actionOptions,
+  browserActions,
+  fieldsProblem,
+} from '../services/browser-actions.ts'
 import { count, jsonObject, time } from './values.ts'
 
 /** `GetCookies`, `get_cookies` and `getcookies` are one action. */
@@ -19,19 +25,32 @@ function withOneName(given: unknown): unknown {
   return { ...given, ...script, action: nameByPlainName.get(plainName(given.action)) ?? given.action }
 }
 
+type Fields<K extends ActionName> = keyof (typeof browserActions)[K]['shape'] extends never
+  ? unknown
+  : z.output<(typeof browserActions)[K]>
+
 /** An action under its name in snake_case, with its fields. */
 export type BrowserAction = {
-  [K in ActionName]: { action: K } & z.output<(typeof browserActions)[K]> & z.output<z.ZodObject<typeof actionOptions>>
+  [K in ActionName]: { action: K } & Fields<K> & z.output<z.ZodObject<typeof actionOptions>>
 }[ActionName]
 
 const variants = actionNames.map((name) =>
   z.object({ action: z.literal(name), ...browserActions[name].shape, ...actionOptions }),
 ) as unknown as [z.ZodObject<{ action: z.ZodLiteral<ActionName> }>]
 
-export const browserAction = z.preprocess(
-  withOneName,
-  z.discriminatedUnion('action', variants),
-) as unknown as z.ZodType<BrowserAction, { action: string } & Record<string, unknown>>
+const anyAction = z
+  .discriminatedUnion('action', variants, {
+    error: ({ code }) => (code === 'invalid_union' ? 'must be one of the known actions' : undefined),
+  })
+  .superRefine(({ action, ...fields }, context) => {
+    const problem = fieldsProblem(action, fields)
+    if (problem) context.addIssue({ code: 'custom', path: [problem.field], message: problem.message })
+  })
+
+export const browserAction = z.preprocess(withOneName, anyAction) as unknown as z.ZodType<
+  BrowserAction,
+  { action: string } & Record<string, unknown>
+>
 
 export const browserRoutes = {
   getBrowserStatus: get('/api/browser/status', {
@@ -61,6 +80,7 @@ export const browserRoutes = {
   runBrowserAction: post('/api/browser/action', {
     summary: 'Execute browser action',
     body: browserAction,
+    bodyError: 'unprocessable',
     response: z.object({
       /** In snake_case, however it was asked for. */
       action: z.string(),
@@ -74,5 +94,13 @@ export const browserRoutes = {
   closeBrowserSession: del('/api/browser/sessions/:session', {
     summary: 'Close a browser session',
     response: z.object({ closed: z.literal(true), session: z.string() }),
+  }),
+  listBrowserProfiles: get('/api/browser/profiles', {
+    summary: 'Browser profiles that are kept',
+    response: z.object({ profiles: z.array(z.object({ name: z.string() })) }),
+  }),
+  deleteBrowserProfile: del('/api/browser/profiles/:profile', {
+    summary: 'Forget a browser profile',
+    response: z.object({ deleted: z.literal(true), name: z.string() }),
   }),
 }

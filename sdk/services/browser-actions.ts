@@ -10,8 +10,8 @@ export const browserBounds = {
   pageTextLength: 50_000,
   /** Of a page's HTML, a snapshot or a result of `evaluate`, in bytes. */
   outputBytes: 1_048_576,
-  /** Of a picture or a PDF, in bytes. */
-  imageBytes: 8_388_608,
+  /** Of a picture or a PDF, in bytes: as base64 it fits one message of a service. */
+  imageBytes: 5_242_880,
   downloadBytes: 104_857_600,
   uploadBytes: 52_428_800,
   files: 10,
@@ -35,6 +35,9 @@ const ref = z.string().regex(/^(?:f\d{1,4})?e\d{1,9}$/, 'must be a reference of 
 const target = { selector: selector.optional(), ref: ref.optional() }
 const text = z.string().max(browserBounds.textLength)
 const name = z.string().min(1).max(256)
+export const profileName = z
+  .string()
+  .regex(/^[\w.-]{1,64}$/, 'must have 1 to 64 letters, digits, dots, dashes or underscores')
 
 const cookie = z.object({
   name: z.string().min(1).max(4_096),
@@ -106,6 +109,21 @@ export const browserActions = {
   dialogs: z.object({ answer: z.enum(['accept', 'dismiss']), text: text.optional() }),
 } as const
 
+/** What is wrong between fields of which each is right by itself; undefined where nothing is. */
+export function fieldsProblem(
+  action: ActionName,
+  { selector, ref, text }: { selector?: unknown; ref?: unknown; text?: unknown },
+): { field: string; message: string } | undefined {
+  if (selector !== undefined && ref !== undefined)
+    return { field: 'ref', message: 'can not be given together with a selector' }
+  const isTold = selector !== undefined || ref !== undefined || (action === 'wait_for' && text !== undefined)
+  if (isTold || !targetedActions.has(action)) return undefined
+  return { field: 'selector', message: `is required, or a ref${action === 'wait_for' ? ' or a text' : ''}` }
+}
+
+/** They act on an element, or wait for one. */
+const targetedActions: ReadonlySet<ActionName> = new Set(['click', 'type', 'wait_for', 'select', 'hover', 'upload'])
+
 export type ActionName = keyof typeof browserActions
 export const actionNames = Object.keys(browserActions) as [ActionName, ...ActionName[]]
 
@@ -113,5 +131,7 @@ export const actionNames = Object.keys(browserActions) as [ActionName, ...Action
 export const actionOptions = {
   /** One isolated context for each; `default` unless told. */
   session: name.optional(),
+  /** Cookies and storage that are kept under this name, in a session of their own. */
+  profile: profileName.optional(),
   timeout_ms: z.int().min(1).max(browserBounds.actionMs.most).optional(),
 }
