@@ -36,6 +36,9 @@ const hotHeartbeat = { everyMs: 250, misses: 4 }
 /** A million vectors, and what ranking a million entries needs. */
 const memoryBytes = 1024 * 1024 * 1024
 
+/** Where it may be found, and the screen of one that is to be seen. */
+const browserEnvNames = ['CHROME_PATH', 'DISPLAY', 'WAYLAND_DISPLAY', 'XAUTHORITY', 'XDG_RUNTIME_DIR'] as const
+
 /** A browser that nobody has used for so long is ended together with its process, in milliseconds. */
 const browserIdleMs = 900_000
 
@@ -71,6 +74,9 @@ export function serviceSpecs(terms: KernelTerms) {
       entry: entryOf('browser'),
       kernel: { contract: kernelForBrowser, handlers: terms.browser },
       start: 'lazy',
+      env: Object.fromEntries(
+        browserEnvNames.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+      ),
       // Two of them would fight over the profiles, and the sessions of one are not the other's.
       stateful: true,
       idleStopMs: browserIdleMs,
