@@ -37,7 +37,15 @@ const hotHeartbeat = { everyMs: 250, misses: 4 }
 const memoryBytes = 1024 * 1024 * 1024
 
 /** Where it may be found, and the screen of one that is to be seen. */
-const browserEnvNames = ['CHROME_PATH', 'DISPLAY', 'WAYLAND_DISPLAY', 'XAUTHORITY', 'XDG_RUNTIME_DIR'] as const
+const browserEnvNames = [
+  'CHROME_PATH',
+  'DISPLAY',
+  'WAYLAND_DISPLAY',
+  'XAUTHORITY',
+  'ProgramFiles',
+  'ProgramFiles(x86)',
+  'LOCALAPPDATA',
+] as const
 
 /** A browser that nobody has used for so long is ended together with its process, in milliseconds. */
 const browserIdleMs = 900_000

@@ -4,6 +4,7 @@ import { ownTool } from '#kernel/tools/own-tool.ts'
 import type { CallConditions, Tool, ToolAnswer, ToolCaller } from '#kernel/tools/tool.ts'
 import { type BrowserAction, browserAction } from '#sdk/contracts/browser.ts'
 import { cutOutput } from '#sdk/cut-output.ts'
+import { isErrorOf } from '#sdk/errors.ts'
 import { newId } from '#sdk/ids.ts'
 import { makeParentInside, replaceInside } from '#sdk/path-root.ts'
 import type { ActionResult } from '#sdk/services/browser.ts'
@@ -47,10 +48,16 @@ export function browserToolOf(browser: BrowserForTool): Tool {
     async run(input, { caller, signal }) {
       const { profile, ...action } = browserAction.parse(input)
       const place = profile === undefined ? { session: sessionOf(caller) } : { profile }
-      const result = await browser.act({ ...action, ...place }, signal)
+      const result = await browser.act({ ...action, ...place }, signal).catch(notStarted)
       return answerOf(action.action, await withFile(action.action, result, browser.workspace()))
     },
   }
+}
+
+/** Nothing has happened, and to try again would keep the turn waiting for the same. */
+function notStarted(thrown: unknown): ActionResult {
+  if (!isErrorOf(thrown, 'unavailable')) throw thrown
+  return { success: false, data: null, error: thrown.message, notices: [] }
 }
 
 const { session: _, ...options } = actionOptions

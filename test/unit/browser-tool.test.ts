@@ -9,6 +9,7 @@ import { openToolCall } from '#kernel/store/tool-calls.ts'
 import { admit } from '#kernel/tools/gate.ts'
 import type { Tool, ToolCaller } from '#kernel/tools/tool.ts'
 import type { BrowserAction } from '#sdk/contracts/browser.ts'
+import { RuntimeError } from '#sdk/errors.ts'
 import type { ActionResult } from '#sdk/services/browser.ts'
 import { type ActionName, actionNames } from '#sdk/services/browser-actions.ts'
 import { maxToolOutputBytes } from '#sdk/services/tools.ts'
@@ -19,6 +20,7 @@ import { temporaryStore } from '../support/temp-store.ts'
 let workspace: string
 let asked: BrowserAction[]
 let result: ActionResult
+let failure: Error | undefined
 let tool: Tool
 
 const caller: ToolCaller = {
@@ -33,11 +35,13 @@ beforeEach(() => {
   workspace = mkdtempSync(join(tmpdir(), 'keel-workspace-'))
   onTestFinished(() => rmSync(workspace, { recursive: true, force: true }))
   asked = []
+  failure = undefined
   result = { success: true, data: null, error: null, notices: [] }
   tool = browserToolOf({
     workspace: () => workspace,
     async act(action) {
       asked.push(action)
+      if (failure) throw failure
       return result
     },
   })
@@ -167,6 +171,14 @@ describe('what the model is told', () => {
     expect(status).toBe('error')
     expect(output).toContain('navigate: failed')
     expect(output).toContain('error: blocked: 127.0.0.1 is not a public address')
+  })
+
+  test('is what is wrong with the browser, at once; an end in the midst of it is for the gate to word', async () => {
+    failure = new RuntimeError('unavailable', 'Chrome/Chromium not found')
+    const { status, output } = await use({ action: 'read_page' })
+    expect([status, output.split('\n').at(-1)]).toEqual(['error', 'error: Chrome/Chromium not found'])
+    failure = new RuntimeError('outcome_unknown')
+    await expect(use({ action: 'read_page' })).rejects.toBe(failure)
   })
 
   test('is never more than a tool may say', async () => {
