@@ -1,10 +1,16 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pino } from 'pino'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { Browser } from '#kernel/browser/browser.ts'
 import { browserToolOf } from '#kernel/browser/browser-tool.ts'
+import type { LiveConfig } from '#kernel/config/live-config.ts'
+import { defaultConfig } from '#kernel/config/schema.ts'
 import { memoryToolsOf } from '#kernel/memory/memory-tools.ts'
 import type { NoteToKeep } from '#kernel/memory/note.ts'
+import { sealedRows } from '#kernel/secrets/sealed-rows.ts'
+import { openSealedStore } from '#kernel/secrets/sealed-store.ts'
 import { openToolCall } from '#kernel/store/tool-calls.ts'
 import { admit } from '#kernel/tools/gate.ts'
 import type { Tool, ToolCaller } from '#kernel/tools/tool.ts'
@@ -213,6 +219,22 @@ describe('what the model is told', () => {
     expect(readdirSync(elsewhere)).toEqual([])
     expect(existsSync(join(workspace, 'screenshots'))).toBe(true)
   })
+})
+
+test('it is offered only where the configuration says so, and from that moment on', () => {
+  const config = structuredClone(defaultConfig)
+  const { store } = temporaryStore()
+  const browser = new Browser({
+    config: { current: () => config } as LiveConfig,
+    log: pino({ enabled: false }),
+    secrets: openSealedStore(sealedRows(store), Buffer.alloc(32)),
+    service: () => {
+      throw new Error('is not asked')
+    },
+  })
+  expect(browser.tools).toEqual([])
+  config.browser.enabled = true
+  expect(browser.tools.map(({ name }) => name)).toEqual(['browser'])
 })
 
 test('its parameters are one object with every field, and its description says which action takes which', () => {
