@@ -60,8 +60,8 @@ const confiningFlags = [
   '--proxy-bypass-list=<-loopback>',
 ]
 
-/** Nobody is there to answer a question for a password: a page that asks for one is shown as it is without. */
-const silentFlags = ['--auth-schemes=none', '--deny-permission-prompts', '--noerrdialogs']
+/** Nobody is there to answer. */
+const silentFlags = ['--deny-permission-prompts', '--noerrdialogs']
 
 const headlessFlags = [
   '--headless=new',
