@@ -69,7 +69,7 @@ function shown({ body }: UpstreamRequest): string[] {
   return (body.messages as Said[]).filter(({ role }) => role === 'tool').map(({ content }) => content)
 }
 
-/** Opens the page, takes a snapshot, follows the link by its ref, takes a picture, reads, and says what it has read. */
+/** Opens the page, takes a snapshot, follows the link by its ref, takes a picture, reads, tries what is refused, and says what it has read. */
 function lookForTheWord(request: UpstreamRequest): UpstreamReply {
   const outputs = shown(request)
   const use = (input: Record<string, unknown>) => ({
@@ -87,11 +87,11 @@ function lookForTheWord(request: UpstreamRequest): UpstreamReply {
     case 4:
       return use({ action: 'screenshot' })
     case 5:
-      return use({ action: 'navigate', url: upstream.url })
-    case 6:
       return use({ action: 'read_page' })
+    case 6:
+      return use({ action: 'navigate', url: upstream.url })
     default:
-      return { text: /The word is (\S+)\./.exec(outputs[6] ?? '')?.[0] ?? `I could not read it: ${outputs[6]}` }
+      return { text: /The word is (\S+)\./.exec(outputs[5] ?? '')?.[0] ?? `I could not read it: ${outputs[5]}` }
   }
 }
 
@@ -105,9 +105,13 @@ async function act(body: Record<string, unknown>) {
   }
 }
 
-async function servicePid(): Promise<number> {
+async function service() {
   const { services } = await keel.client.services.listServices()
-  const pid = services.find(({ name }) => name === 'browser')?.pid
+  return services.find(({ name }) => name === 'browser')
+}
+
+async function servicePid(): Promise<number> {
+  const pid = (await service())?.pid
   if (!pid) throw new Error('The browser service has no process')
   return pid
 }
@@ -125,7 +129,7 @@ test('the agent opens a page, finds its way by a snapshot, and tells what it has
   const { content, session_id } = await keel.client.agent.sendMessage({ body: { content: 'What is the word?' } })
   expect(content).toBe(`The word is ${word}.`)
   const last = upstream.requests.at(-1)
-  const [opened, snapshot, , , screenshot, refused] = last ? shown(last) : []
+  const [opened, snapshot, , , screenshot, , refused] = last ? shown(last) : []
   expect(opened).toMatch(/\[untrusted data \w+ from browser\][\s\S]*untrusted[\s\S]*\[end of untrusted data \w+\]/)
   expect(snapshot).toContain('heading "Welcome"')
   const file = /file: (screenshots\/\S+\.png)/.exec(screenshot ?? '')?.[1] ?? ''
@@ -136,7 +140,7 @@ test('the agent opens a page, finds its way by a snapshot, and tells what it has
   ).toBe('PNG')
   // The model's own server is on loopback as well, and nobody has named it.
   expect(refused).toContain('navigate: failed')
-  expect(refused).toMatch(/blocked: .*not a public address/)
+  expect(refused).toMatch(/error: blocked: .*not on the public internet/)
   const { sessions } = await keel.client.browser.getBrowserStatus()
   expect(sessions.map(({ session }) => session)).toContain(`conversation:${session_id}`)
 }, 60_000)
@@ -179,6 +183,7 @@ describe('over the API', () => {
     await act({ action: 'navigate', url: `${siteUrl}/` })
     const pids = await browserProcesses()
     const waiting = act({ action: 'wait_for', text: 'never to be seen', timeout_ms: 60_000 })
+    await eventually('it waits', async () => (await service())?.calls_in_flight === 1)
     process.kill(await servicePid(), 'SIGKILL')
     const interrupted = await waiting
     expect(interrupted.status).toBe(400)
