@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Client } from '#sdk/service.ts'
 import type { inferenceService } from '#sdk/services/inference.ts'
 import type { Approvals } from './approvals/approvals.ts'
+import type { Browser } from './browser/browser.ts'
 import type { Channels } from './channels/channels.ts'
 import type { LiveConfig } from './config/live-config.ts'
 import type { EventBus } from './events/bus.ts'
@@ -54,6 +55,7 @@ export interface Context {
   memory: Memory
   scheduler: Scheduler
   channels: Channels
+  browser: Browser
   toolbox: Toolbox
   turns: TurnRunner
   inFlight: InFlight

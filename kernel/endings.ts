@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Browser } from './browser/browser.ts'
 import type { Channels } from './channels/channels.ts'
 import type { EventBus } from './events/bus.ts'
 import type { HomeLock } from './home-lock.ts'
@@ -13,12 +14,20 @@ import type { Supervisor } from './supervisor/supervisor.ts'
 import type { TurnRunner } from './turns/turn-runner.ts'
 
 /** How long each part of a stop may take, in milliseconds; together they stay under ten seconds. */
-const stopMs = { turns: 4_000, requests: 1_500, channels: 1_000, services: 1_500 }
+const stopMs = { turns: 4_000, requests: 1_500, channels: 1_000, browser: 1_500, services: 1_500 }
 /**
  * The same for a kernel that makes room for another: first all are served, then for `requests` those who have already
  * asked, then nobody until the next one is there.
  */
-const handoverMs = { windDown: 4_000, requests: 4_000, channels: 500, sockets: 250, services: 0, lastAnswers: 250 }
+const handoverMs = {
+  windDown: 4_000,
+  requests: 4_000,
+  channels: 500,
+  browser: 500,
+  sockets: 250,
+  services: 0,
+  lastAnswers: 250,
+}
 
 const serviceRestartCode = 1012
 
@@ -30,6 +39,7 @@ interface Parts {
   memory: Pick<Memory, 'close'>
   scheduler: Pick<Scheduler, 'close'>
   channels: Pick<Channels, 'close'>
+  browser: Pick<Browser, 'close'>
   supervisor: Supervisor
   costs: CostLedger
   bus: EventBus
@@ -52,6 +62,7 @@ export function kernelEndings(parts: Parts) {
     memory,
     scheduler,
     channels,
+    browser,
     supervisor,
     costs,
     bus,
@@ -83,7 +94,7 @@ export function kernelEndings(parts: Parts) {
       await Promise.all([scheduler.close(stopMs.turns), turns.close(stopMs.turns)])
       // What was answered in the end may still be sent.
       await channels.close(stopMs.channels)
-      await memory.close()
+      await Promise.all([memory.close(), browser.close(stopMs.browser)])
       await sockets.close()
       await serverClosed
       await release(stopMs.services)
@@ -100,7 +111,7 @@ export function kernelEndings(parts: Parts) {
       await scheduler.close(0)
       await turns.close(0)
       await channels.close(handoverMs.channels)
-      await memory.close()
+      await Promise.all([memory.close(), browser.close(handoverMs.browser)])
       feed.close()
       await sockets.close({ code: serviceRestartCode, reason: 'service restart', graceMs: handoverMs.sockets })
       await supervisor.close(handoverMs.services)

@@ -12,7 +12,7 @@ const keyChangedCode = 1008
 interface Followers
   extends Pick<
     Context,
-    'home' | 'bus' | 'skills' | 'plugins' | 'memory' | 'scheduler' | 'channels' | 'supervisor' | 'tickets'
+    'home' | 'bus' | 'skills' | 'plugins' | 'memory' | 'scheduler' | 'channels' | 'browser' | 'supervisor' | 'tickets'
   > {
   log: Logger
   setLevel: (level: ReturnType<LiveConfig['current']>['agent']['log_level']) => void
@@ -34,6 +34,7 @@ export function followConfig(
     memory,
     scheduler,
     channels,
+    browser,
     configureInference,
     tools,
     supervisor,
@@ -51,6 +52,7 @@ export function followConfig(
     memory.configure()
     scheduler.configure()
     channels.configure()
+    browser.configure()
     if (supervisor.status().some(({ name, state }) => name === 'tools' && state === 'ready'))
       await tools.configure(toolSettingsOf(config.current(), home.root))
     const key = currentApiKey(home, config.current())

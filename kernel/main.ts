@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { events } from '#sdk/events.ts'
 import { agentService } from '#sdk/services/agent.ts'
+import { browserService } from '#sdk/services/browser.ts'
 import { channelsService } from '#sdk/services/channels.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
 import { memoryService } from '#sdk/services/memory.ts'
@@ -14,6 +15,8 @@ import { replayApprovedCalls } from './approvals/replay.ts'
 import { areas, unlimitedRoutes } from './areas/areas.ts'
 import { pendingRoutes } from './areas/pending.ts'
 import { watchableTopics } from './areas/topics.ts'
+import { Browser } from './browser/browser.ts'
+import { LiveView } from './browser/live-view.ts'
 import { Channels } from './channels/channels.ts'
 import { openConfig } from './config/live-config.ts'
 import { offlineProvider } from './config/sections/providers.ts'
@@ -208,6 +211,7 @@ export async function startKernel({
       deliver: channels.deliver,
       destinationOf: channels.destinationOf,
     })
+    const browser = new Browser({ config, log, secrets, service: () => supervisor.client(browserService) })
     const supervisor = startSupervisor({
       specs: serviceSpecs({
         inference: inferenceTerms({ store, costs, bus, settings }),
@@ -220,6 +224,7 @@ export async function startKernel({
         memory: memory.terms,
         scheduler: scheduler.terms,
         channels: channels.terms,
+        browser: browser.terms,
         tools: { start: () => toolSettingsOf(config.current(), home.root) },
         sandbox: {
           loadPlugin: (version) => plugins.loadModules(version),
@@ -233,6 +238,7 @@ export async function startKernel({
         bus.publish('service_state_changed', { service: name, state, pid, generation, reason: last_error })
         if (name === 'memory' && state === 'ready') memory.wake()
         if (name === 'channels') channels.noteService(state === 'ready')
+        if (name === 'browser') browser.processChanged(state)
       },
     })
     undo.push(() => supervisor.close(0))
@@ -260,6 +266,7 @@ export async function startKernel({
       () => memory.tools,
       () => scheduler.tools,
       () => channels.tools,
+      () => browser.tools,
       skillToolsOf({ skills, tools, workspace: () => scriptWorkspace(config.current()) }),
       () => plugins.tools(),
     ])
@@ -326,6 +333,7 @@ export async function startKernel({
       memory,
       scheduler,
       channels,
+      browser,
       toolbox,
       turns,
       inFlight,
@@ -338,7 +346,16 @@ export async function startKernel({
       allowedOrigins: () => config.current().cors.allowed_origins,
       corsMaxAgeSeconds: () => config.current().cors.max_age_seconds,
     })
-    const sockets = createEventSockets({ bus, gate, origins, tickets, topics: watchableTopics(context), version, log })
+    const sockets = createEventSockets({
+      bus,
+      gate,
+      origins,
+      tickets,
+      topics: watchableTopics(context),
+      talks: [new LiveView({ browser, log })],
+      version,
+      log,
+    })
     const handle = createApp({
       areas,
       context,
@@ -361,6 +378,7 @@ export async function startKernel({
       memory,
       scheduler,
       channels,
+      browser,
       configureInference: () => inference.configure(settings()),
       tools,
       supervisor,
@@ -402,6 +420,7 @@ export async function startKernel({
       memory,
       scheduler,
       channels,
+      browser,
       supervisor,
       costs,
       bus,

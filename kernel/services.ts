@@ -1,9 +1,11 @@
 import type { ServiceHandlers } from '#sdk/service.ts'
 import { agentService } from '#sdk/services/agent.ts'
+import { browserService } from '#sdk/services/browser.ts'
 import { channelsService } from '#sdk/services/channels.ts'
 import { inferenceService } from '#sdk/services/inference.ts'
 import {
   kernelForAgent,
+  kernelForBrowser,
   kernelForChannels,
   kernelForInference,
   kernelForMemory,
@@ -25,6 +27,7 @@ export interface KernelTerms {
   memory: ServiceHandlers<typeof kernelForMemory>
   scheduler: ServiceHandlers<typeof kernelForScheduler>
   channels: ServiceHandlers<typeof kernelForChannels>
+  browser: ServiceHandlers<typeof kernelForBrowser>
   sandbox: ServiceHandlers<typeof kernelForSandbox>
 }
 
@@ -38,6 +41,19 @@ const memoryBytes = 1024 * 1024 * 1024
 
 /** Seven adapters on threads of their own, and a file on its way through each. */
 const channelsBytes = 1024 * 1024 * 1024
+/** Where it may be found, and the screen of one that is to be seen. */
+const browserEnvNames = [
+  'CHROME_PATH',
+  'DISPLAY',
+  'WAYLAND_DISPLAY',
+  'XAUTHORITY',
+  'ProgramFiles',
+  'ProgramFiles(x86)',
+  'LOCALAPPDATA',
+] as const
+
+/** A browser that nobody has used for so long is ended together with its process, in milliseconds. */
+const browserIdleMs = 900_000
 
 /** The processes that Keel is made of. */
 export function serviceSpecs(terms: KernelTerms) {
@@ -75,6 +91,18 @@ export function serviceSpecs(terms: KernelTerms) {
       // Two of it would take each other's updates.
       stateful: true,
       memoryBytes: channelsBytes,
+    }),
+    serviceSpec({
+      contract: browserService,
+      entry: entryOf('browser'),
+      kernel: { contract: kernelForBrowser, handlers: terms.browser },
+      start: 'lazy',
+      env: Object.fromEntries(
+        browserEnvNames.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+      ),
+      // Two of them would fight over the profiles, and the sessions of one are not the other's.
+      stateful: true,
+      idleStopMs: browserIdleMs,
     }),
     serviceSpec({
       contract: toolsService,

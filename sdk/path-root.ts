@@ -41,6 +41,11 @@ const directoryOnly = constants.O_DIRECTORY ?? 0
 /** Opening a FIFO waits for its other end without this. */
 const nonBlocking = constants.O_NONBLOCK ?? 0
 const newFileMode = 0o644
+const openFlags = {
+  read: constants.O_RDONLY,
+  append: constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT,
+  create: constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,
+}
 
 /** Where a path leads; `forbidden` outside the root, `invalid` when it is no path. The last parts need not exist. */
 export async function resolveInside(root: string, path: string, rules: RootRules = {}): Promise<ResolvedPath> {
@@ -57,19 +62,21 @@ export async function resolveInside(root: string, path: string, rules: RootRules
   return { base, real, exists }
 }
 
-/** Opens an ordinary file to read it, or to add to its end (then it is created, but its folder must exist). */
+/**
+ * Opens an ordinary file: to read it, to add to its end, or as a new one, which is a `conflict` when it is there already.
+ * What is written is created, but its folder must exist.
+ */
 export async function openInside(
   root: string,
   path: string,
-  mode: 'read' | 'append',
+  mode: keyof typeof openFlags,
   rules: RootRules = {},
 ): Promise<FileHandle> {
   const { base, real } = await resolveInside(root, path, rules)
-  const flags = mode === 'read' ? constants.O_RDONLY : constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT
   return inFolder(base, dirname(real), path, async (folder) => {
     const name = join(folder, basename(real))
     await refuseUnusual(name, path)
-    const handle = await open(name, flags | noFollow | nonBlocking, newFileMode)
+    const handle = await open(name, openFlags[mode] | noFollow | nonBlocking, newFileMode)
     try {
       await checkOpened(handle, base, real, path)
       const info = await handle.stat()
@@ -84,7 +91,12 @@ export async function openInside(
 }
 
 /** Puts new content in a file's place in one step, so that a reader or a crash sees the old file or the new one. */
-export async function replaceInside(root: string, path: string, content: string, rules: RootRules = {}): Promise<void> {
+export async function replaceInside(
+  root: string,
+  path: string,
+  content: string | Uint8Array,
+  rules: RootRules = {},
+): Promise<void> {
   const { base, real } = await resolveInside(root, path, rules)
   if (real === base) throw new RuntimeError('invalid', `The path '${path}' is a folder`)
   await inFolder(base, dirname(real), path, async (folder) => {
@@ -249,6 +261,8 @@ function fileError(cause: unknown, path: string): unknown {
   switch (codeOf(cause)) {
     case 'ENOENT':
       return new RuntimeError('not_found', `There is no '${path}'`, undefined, { cause })
+    case 'EEXIST':
+      return new RuntimeError('conflict', `There is a '${path}' already`, undefined, { cause })
     case 'ENOTDIR':
       return new RuntimeError('invalid', `A part of the path '${path}' is not a folder`, undefined, { cause })
     case 'EISDIR':

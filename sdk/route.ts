@@ -13,6 +13,8 @@ export interface RouteOptions {
   query?: z.ZodObject
   /** Absent: the route takes no body, and an empty one or `{}` is fine. */
   body?: z.ZodType
+  /** What a body is that the schema does not take; `invalid` unless told. */
+  bodyError?: 'invalid' | 'unprocessable'
   /** A text's media type is its `contentMediaType`; `z.void()` has no body, `z.never()` is a stream that is never JSON. */
   response: z.ZodType
   /** What one `data:` value of a stream holds. */

@@ -5,6 +5,7 @@ import { agentHandlers } from './agent.ts'
 import { approvalsHandlers } from './approvals.ts'
 import { auditHandlers } from './audit.ts'
 import { breakerHandlers } from './breaker.ts'
+import { browserHandlers } from './browser.ts'
 import { channelsHandlers } from './channels.ts'
 import { compatHandlers } from './compat.ts'
 import { configHandlers } from './config.ts'
@@ -44,7 +45,7 @@ export const areas: Areas<typeof api, Context> = {
   wallet: { table: api.wallet, handlers: {} },
   skills: { table: api.skills, handlers: skillsHandlers },
   plugins: { table: api.plugins, handlers: pluginsHandlers },
-  browser: { table: api.browser, handlers: {} },
+  browser: { table: api.browser, handlers: browserHandlers },
   agents: { table: api.agents, handlers: {} },
   subagents: { table: api.subagents, handlers: {} },
   roster: { table: api.roster, handlers: {} },

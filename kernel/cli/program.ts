@@ -10,6 +10,7 @@ import {
   revokeGrant,
   showApproval,
 } from './approvals.ts'
+import { addBrowserCommands } from './browser-commands.ts'
 import { addChannelCommands } from './channel-commands.ts'
 import { chat } from './chat.ts'
 import type { CliIo, GlobalOptions } from './cli-io.ts'
@@ -217,6 +218,7 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
   addMemoryCommands(program, session)
   addCronCommands(program, session, onExitCode)
   addChannelCommands(program, session, onExitCode)
+  addBrowserCommands(program, session)
 
   const skill = program
     .command('skill')

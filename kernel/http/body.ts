@@ -26,10 +26,12 @@ export async function routeBody(request: IncomingMessage, options: RouteOptions)
   const maxBytes = options.maxBodyBytes ?? defaultMaxBodyBytes
   if (options.rawBody) return readRaw(request, maxBytes, options.unreadable)
   if (!hasBody(request))
-    return options.body ? parsePart(options.body, absentBody(request, options.body), 'body') : undefined
+    return options.body
+      ? parsePart(options.body, absentBody(request, options.body), 'body', options.bodyError)
+      : undefined
   if (!options.body) return refuseUnexpected(request, maxBytes)
   requireJsonType(request)
-  return parsePart(options.body, await readJson(request, maxBytes), 'body')
+  return parsePart(options.body, await readJson(request, maxBytes), 'body', options.bodyError)
 }
 
 async function readRaw(request: IncomingMessage, maxBytes: number, unreadable?: string): Promise<Buffer> {

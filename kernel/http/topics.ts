@@ -4,6 +4,16 @@ import type { EventName } from '#sdk/events.ts'
 import { timestamp } from '#sdk/ids.ts'
 import type { SocketConnection } from './socket-connection.ts'
 
+/** What a client may say on its WebSocket, beside keep-alives. */
+export interface SocketTalk {
+  /** False when the text is about something else. */
+  takes(text: string): boolean
+  answer(connection: SocketConnection, text: string): Promise<void>
+  /** The connection is gone. */
+  forget(connection: SocketConnection): void
+  close(): void
+}
+
 /** Something a client can watch: what it looks like now, and the events after which it looks different. */
 export interface Topic {
   snapshot(): Promise<unknown>
@@ -20,7 +30,7 @@ const topicsMessage = z.object({
 const topicsMessageType = topicsMessage.pick({ type: true })
 
 /** Keeps who watches what, and tells them: one snapshot for all watchers of a topic. */
-export class TopicHub {
+export class TopicHub implements SocketTalk {
   readonly #topics: Readonly<Record<string, Topic>>
   readonly #log: Logger
   readonly #watchers = new Map<string, Set<SocketConnection>>()
@@ -37,7 +47,6 @@ export class TopicHub {
     }
   }
 
-  /** Answers a message about topics; false when the text is about something else. */
   takes(text: string): boolean {
     // Most messages are keep-alives and never JSON of this kind.
     return text.includes('subscribe') && topicsMessageType.safeParse(jsonOf(text)).success
@@ -140,7 +149,7 @@ function topicFrame(type: string, data: unknown): Buffer {
   return Buffer.from(JSON.stringify({ type, data, timestamp: timestamp() }))
 }
 
-function jsonOf(text: string): unknown {
+export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

@@ -14,13 +14,13 @@ import { rawAnswer } from './raw-answer.ts'
 import type { UpgradeListener } from './server.ts'
 import { SocketConnection, type SocketLimits, socketLimits } from './socket-connection.ts'
 import type { Tickets } from './tickets.ts'
-import { type Topic, TopicHub } from './topics.ts'
+import { type SocketTalk, type Topic, TopicHub } from './topics.ts'
 
 const socketPath = '/ws'
 /** A message may arrive in fragments up to here; what is longer than a client text ends the connection anyhow. */
 const maxPayloadBytes = 64 * 1024
 const maxClientTextBytes = 4_096
-/** Questions about topics that one client may have open. */
+/** Questions that one client may have open. */
 const maxOpenQuestions = 16
 const readerCheckMs = 1_000
 const fullRetrySeconds = 5
@@ -32,6 +32,8 @@ export interface EventSocketsOptions {
   origins: OriginPolicy
   tickets: Tickets
   topics: Readonly<Record<string, Topic>>
+  /** What else clients may say. */
+  talks?: readonly SocketTalk[]
   version: string
   log: Logger
   limits?: Partial<SocketLimits>
@@ -64,6 +66,7 @@ export function createEventSockets(options: EventSocketsOptions): EventSockets {
     clientTracking: false,
   })
   const hub = new TopicHub(options.topics, log)
+  const talks: readonly SocketTalk[] = [hub, ...(options.talks ?? [])]
   const connections = new Set<SocketConnection>()
   /** Those that have everything up to now and get each event as it comes. */
   const live = new Set<SocketConnection>()
@@ -106,7 +109,7 @@ export function createEventSockets(options: EventSocketsOptions): EventSockets {
     socket.on('close', () => {
       connections.delete(connection)
       live.delete(connection)
-      hub.forget(connection)
+      for (const talk of talks) talk.forget(connection)
       if (connections.size === 0) emptied()
     })
     socket.on('message', (data, isBinary) => {
@@ -114,11 +117,12 @@ export function createEventSockets(options: EventSocketsOptions): EventSockets {
       if (isBinary) return connection.close(1003, 'text only')
       const text = textOf(data)
       if (Buffer.byteLength(text) > maxClientTextBytes) return connection.close(1009, 'message too long')
-      if (!hub.takes(text)) return connection.send('{"type":"ack"}')
+      const talk = talks.find((candidate) => candidate.takes(text))
+      if (!talk) return connection.send('{"type":"ack"}')
       if (openQuestions >= maxOpenQuestions) return connection.close(1008, 'too many questions')
       openQuestions += 1
       questions = questions
-        .then(() => hub.answer(connection, text))
+        .then(() => talk.answer(connection, text))
         .catch((thrown: unknown) => fail(connection, thrown))
         .finally(() => {
           openQuestions -= 1
@@ -182,7 +186,7 @@ export function createEventSockets(options: EventSocketsOptions): EventSockets {
       stopListening()
       clearInterval(readerCheck)
       clearInterval(heartbeat)
-      hub.close()
+      for (const talk of talks) talk.close()
       const gone = new Promise<void>((resolve) => {
         emptied = resolve
       })

@@ -12,7 +12,8 @@ export interface SealedRows {
 
 /** Secrets by name. `get` throws `internal` when this home's key does not open an entry. */
 export interface SealedStore {
-  put(name: string, plain: string): void
+  /** `too_large` over `maxBytes`, which is 64 KiB unless told. */
+  put(name: string, plain: string, options?: { maxBytes?: number }): void
   get(name: string): string | undefined
   delete(name: string): boolean
   names(): string[]
@@ -28,12 +29,12 @@ const maxPlainBytes = 65_536
 /** A sealed entry: version (1 byte), nonce (12), tag (16), ciphertext; the entry's name is authenticated with it. */
 export function openSealedStore(rows: SealedRows, key: Buffer): SealedStore {
   return {
-    put(name, plain) {
+    put(name, plain, { maxBytes = maxPlainBytes } = {}) {
       if (name === '' || name.length > maxNameLength) {
         throw new RuntimeError('invalid', `a secret's name has 1 to ${maxNameLength} characters`)
       }
-      if (Buffer.byteLength(plain) > maxPlainBytes) {
-        throw new RuntimeError('too_large', `a secret has at most ${maxPlainBytes} bytes`)
+      if (Buffer.byteLength(plain) > maxBytes) {
+        throw new RuntimeError('too_large', `a secret has at most ${maxBytes} bytes`)
       }
       rows.save(name, seal(name, plain, key))
     },

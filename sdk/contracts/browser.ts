@@ -1,80 +1,56 @@
 import { z } from 'zod'
-import { get, post } from '../route.ts'
+import { del, get, post } from '../route.ts'
+import { browserState, pageNotice } from '../services/browser.ts'
+import {
+  type ActionName,
+  actionNames,
+  actionOptions,
+  browserActions,
+  fieldsProblem,
+} from '../services/browser-actions.ts'
 import { count, jsonObject, time } from './values.ts'
 
-const maxUrlLength = 4096
-const maxSelectorLength = 500
-const maxTextLength = 65_536
-const maxExpressionLength = 100_000
-const maxWaitMs = 60_000
+/** `GetCookies`, `get_cookies` and `getcookies` are one action. */
+const nameByPlainName = new Map(actionNames.map((name) => [plainName(name), name]))
 
-const selector = z
-  .string()
-  .min(1)
-  .max(maxSelectorLength, `exceeds max length (${maxSelectorLength})`)
-  .regex(/^[^{}]*$/, 'must not contain braces')
-
-/** Keyed by the name in lower case without underscores, as callers spell it in several ways. */
-const actionFields = {
-  navigate: { url: z.string().min(1).max(maxUrlLength) },
-  click: { selector },
-  type: { selector, text: z.string().max(maxTextLength) },
-  screenshot: {},
-  pdf: {},
-  evaluate: { expression: z.string().min(1).max(maxExpressionLength) },
-  getcookies: {},
-  clearcookies: {},
-  readpage: {},
-  goback: {},
-  goforward: {},
-  reload: {},
-  waitfor: { selector, timeout_ms: z.int().min(1).max(maxWaitMs).optional() },
-  select: { selector, value: z.string().max(maxTextLength) },
-  scroll: { x: z.number().default(0), y: z.number().default(0) },
-  hover: { selector },
-  presskey: { key: z.string().min(1).max(64) },
-  gethtml: {},
+function plainName(name: string): string {
+  return name.replaceAll('_', '').toLowerCase()
 }
 
-type ActionKey = keyof typeof actionFields
-
-function action<K extends ActionKey>(key: K) {
-  return z.object({ action: z.literal(key), ...actionFields[key] })
-}
-
-/** `GetCookies`, `get_cookies` and `getcookies` are one action; `script` is another name of `expression`. */
-function withPlainName(given: unknown): unknown {
-  if (typeof given !== 'object' || given === null || !('action' in given) || typeof given.action !== 'string') {
+/** The action under its name in snake_case; `script` is another name of `expression`. */
+function withOneName(given: unknown): unknown {
+  if (typeof given !== 'object' || given === null || !('action' in given) || typeof given.action !== 'string')
     return given
-  }
   const script = 'script' in given && !('expression' in given) ? { expression: given.script } : {}
-  return { ...given, ...script, action: given.action.replaceAll('_', '').toLowerCase() }
+  return { ...given, ...script, action: nameByPlainName.get(plainName(given.action)) ?? given.action }
 }
 
-export const browserAction = z.preprocess(
-  withPlainName,
-  z.discriminatedUnion('action', [
-    action('navigate'),
-    action('click'),
-    action('type'),
-    action('screenshot'),
-    action('pdf'),
-    action('evaluate'),
-    action('getcookies'),
-    action('clearcookies'),
-    action('readpage'),
-    action('goback'),
-    action('goforward'),
-    action('reload'),
-    action('waitfor'),
-    action('select'),
-    action('scroll'),
-    action('hover'),
-    action('presskey'),
-    action('gethtml'),
-  ]),
-)
-export type BrowserAction = z.infer<typeof browserAction>
+type Fields<K extends ActionName> = keyof (typeof browserActions)[K]['shape'] extends never
+  ? unknown
+  : z.output<(typeof browserActions)[K]>
+
+/** An action under its name in snake_case, with its fields. */
+export type BrowserAction = {
+  [K in ActionName]: { action: K } & Fields<K> & z.output<z.ZodObject<typeof actionOptions>>
+}[ActionName]
+
+const variants = actionNames.map((name) =>
+  z.object({ action: z.literal(name), ...browserActions[name].shape, ...actionOptions }),
+) as unknown as [z.ZodObject<{ action: z.ZodLiteral<ActionName> }>]
+
+const anyAction = z
+  .discriminatedUnion('action', variants, {
+    error: ({ code }) => (code === 'invalid_union' ? 'must be one of the known actions' : undefined),
+  })
+  .superRefine(({ action, ...fields }, context) => {
+    const problem = fieldsProblem(action, fields)
+    if (problem) context.addIssue({ code: 'custom', path: [problem.field], message: problem.message })
+  })
+
+export const browserAction = z.preprocess(withOneName, anyAction) as unknown as z.ZodType<
+  BrowserAction,
+  { action: string } & Record<string, unknown>
+>
 
 export const browserRoutes = {
   getBrowserStatus: get('/api/browser/status', {
@@ -89,6 +65,8 @@ export const browserRoutes = {
       title: z.string().nullable(),
       browser_version: z.string().nullable(),
       started_at: time.nullable(),
+      executable: z.string().nullable(),
+      sessions: browserState.shape.sessions,
     }),
   }),
   startBrowser: post('/api/browser/start', {
@@ -102,12 +80,27 @@ export const browserRoutes = {
   runBrowserAction: post('/api/browser/action', {
     summary: 'Execute browser action',
     body: browserAction,
+    bodyError: 'unprocessable',
     response: z.object({
       /** In snake_case, however it was asked for. */
       action: z.string(),
       success: z.boolean(),
       data: jsonObject.nullable(),
       error: z.string().nullable(),
+      /** What the page did of itself since the last action. */
+      notices: z.array(pageNotice),
     }),
+  }),
+  closeBrowserSession: del('/api/browser/sessions/:session', {
+    summary: 'Close a browser session',
+    response: z.object({ closed: z.literal(true), session: z.string() }),
+  }),
+  listBrowserProfiles: get('/api/browser/profiles', {
+    summary: 'Browser profiles that are kept',
+    response: z.object({ profiles: z.array(z.object({ name: z.string() })) }),
+  }),
+  deleteBrowserProfile: del('/api/browser/profiles/:profile', {
+    summary: 'Forget a browser profile',
+    response: z.object({ deleted: z.literal(true), name: z.string() }),
   }),
 }

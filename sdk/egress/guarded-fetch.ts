@@ -1,9 +1,6 @@
-import type { LookupAddress } from 'node:dns'
-import { lookup as systemLookup } from 'node:dns/promises'
-import { isIP } from 'node:net'
 import { Agent, fetch, type Response } from 'undici'
-import { isErrorOf, RuntimeError } from '../errors.ts'
-import { bareHost, isAllowedHost, isPublicAddress } from './address-rules.ts'
+import { RuntimeError } from '../errors.ts'
+import { checkedAddresses, type Lookup, refuseTrailingDot } from './checked-addresses.ts'
 import { isListedHost } from './host-list.ts'
 import { pinnedConnector } from './pinned-connector.ts'
 
@@ -27,7 +24,7 @@ export interface GuardedFetchOptions {
   body?: string | undefined
   headers?: Readonly<Record<string, string>>
   /** All addresses of a name. */
-  lookup?: (hostname: string) => Promise<LookupAddress[]>
+  lookup?: Lookup
 }
 
 export interface GuardedAnswer {
@@ -100,8 +97,7 @@ function checkedUrl(address: string, base?: URL): URL {
   if (url.username !== '' || url.password !== '') {
     throw new RuntimeError('invalid', 'The address must not contain a user name or password')
   }
-  // The same host under a second name would pass lists that name the first.
-  if (url.hostname.endsWith('.')) throw new RuntimeError('forbidden', `The host '${url.hostname}' ends in a dot`)
+  refuseTrailingDot(url)
   return url
 }
 
@@ -117,9 +113,9 @@ async function fetchHop(
   url: URL,
   { body: sent, ...request }: HopRequest,
   signal: AbortSignal,
-  { allowedHosts, maxBytes, lookup = lookupAll }: GuardedFetchOptions,
+  { allowedHosts, maxBytes, lookup }: GuardedFetchOptions,
 ): Promise<Hop> {
-  const addresses = await checkedAddresses(url, allowedHosts, lookup, signal)
+  const addresses = await checkedAddresses(url, { allowedHosts, lookup, signal })
   const agent = new Agent({ connect: pinnedConnector(addresses), maxHeaderSize: maxHeaderBytes })
   try {
     const init = { ...request, signal, redirect: 'manual' as const, dispatcher: agent }
@@ -133,39 +129,6 @@ async function fetchHop(
   } finally {
     await agent.destroy()
   }
-}
-
-/** The addresses that may be connected to: those that were checked, not what the name says a moment later. */
-async function checkedAddresses(
-  url: URL,
-  allowedHosts: readonly string[],
-  lookup: (hostname: string) => Promise<LookupAddress[]>,
-  signal: AbortSignal,
-): Promise<LookupAddress[]> {
-  const host = bareHost(url)
-  const family = isIP(host)
-  // What is an address already is connected to as it stands, so nobody is asked what it means.
-  const found = family === 0 ? lookup(host) : Promise.resolve([{ address: host, family }])
-  const addresses = await Promise.race([found, aborted(signal)]).catch((cause) => {
-    if (signal.aborted || isErrorOf(cause, 'cancelled')) throw cause
-    throw new RuntimeError('upstream_failed', `The host '${host}' could not be found`, undefined, { cause })
-  })
-  if (addresses.length === 0) throw new RuntimeError('upstream_failed', `The host '${host}' has no address`)
-  if (!isAllowedHost(url, allowedHosts) && !addresses.every(({ address }) => isPublicAddress(address))) {
-    throw new RuntimeError('forbidden', `The host '${host}' is not on the public internet`)
-  }
-  return addresses
-}
-
-function lookupAll(hostname: string): Promise<LookupAddress[]> {
-  return systemLookup(hostname, { all: true })
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  if (signal.aborted) reject(signal.reason)
-  else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  return promise
 }
 
 async function readBody(response: Response, maxBytes: number): Promise<{ body: Buffer; truncated: boolean }> {

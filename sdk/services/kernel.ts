@@ -4,6 +4,7 @@ import { platformName } from '../channels/platforms.ts'
 import { toolCall } from '../messages.ts'
 import { method, notice, service } from '../service.ts'
 import { contextPlan, toolOutcome } from './agent.ts'
+import { browserSettings, browserState } from './browser.ts'
 import { adapterState, channelSettings } from './channels.ts'
 import { inferenceChunk, inferenceRequest, inferenceResult, inferenceSettings, savedBreaker } from './inference.ts'
 import { embeddingStatus, memorySettings, recalled } from './memory.ts'
@@ -251,4 +252,23 @@ export const kernelForChannels = service('kernel', {
     retry: 'never',
   }),
   reportAdapter: notice(adapterState),
+})
+
+export const kernelForBrowser = service('kernel', {
+  start: method({ params: z.object({}), result: browserSettings, timeoutMs: 10_000, retry: 'never' }),
+  /** A profile's cookies and storage as JSON text; null where there are none yet. */
+  loadProfile: method({
+    params: z.object({ profile: z.string() }),
+    result: z.object({ state: z.string().nullable() }),
+    timeoutMs: 10_000,
+    retry: 'never',
+  }),
+  /** Kept sealed. */
+  saveProfile: method({
+    params: z.object({ profile: z.string(), state: z.string().max(4_194_304) }),
+    result: z.null(),
+    timeoutMs: 10_000,
+    retry: 'never',
+  }),
+  reportState: notice(browserState),
 })

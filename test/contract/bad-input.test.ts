@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { pendingRoutes } from '#kernel/areas/pending.ts'
 import { api } from '#sdk/api.ts'
+import { errorTable } from '#sdk/errors.ts'
 import { pathParamNames, type Route } from '#sdk/route.ts'
 import { type Daemon, startDaemon } from '../support/daemon.ts'
 
@@ -134,6 +135,7 @@ test.each(withQuery)(
 
 describe.each(withBody)('$route.method $route.path', (declared) => {
   const { route } = declared
+  const { status: refused } = errorTable[route.options.bodyError ?? 'invalid']
   const send = (body: string, headers: Record<string, string> = json) =>
     keel.fetch(pathOf(route), { method: route.method, headers, body })
 
@@ -149,10 +151,10 @@ describe.each(withBody)('$route.method $route.path', (declared) => {
     expect(await errorOf(answer)).toContain('application/json')
   })
 
-  test('what is no object is 400', async () => {
+  test('what is no object is refused', async () => {
     for (const body of ['[]', '"text"', '7', 'null']) {
       const answer = await send(body)
-      expect(answer.status, body).toBe(400)
+      expect(answer.status, body).toBe(refused)
       await errorOf(answer)
     }
   })

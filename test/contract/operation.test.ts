@@ -45,13 +45,14 @@ test('the API describes itself', async () => {
 describe('services', () => {
   test('are listed with what an operator asks for', async () => {
     const { services, count } = await keel.client.services.listServices()
-    expect(count).toBe(7)
+    expect(count).toBe(8)
     expect(services.map(({ name, lazy }) => [name, lazy])).toEqual([
       ['inference', false],
       ['agent', false],
       ['memory', false],
       ['scheduler', false],
       ['channels', true],
+      ['browser', true],
       ['tools', true],
       ['sandbox', true],
     ])

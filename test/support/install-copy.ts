@@ -11,6 +11,8 @@ export interface InstallCopy {
   /** From now on each process of this service loads what it needs and then crashes. */
   breakService(name: string): void
   mendService(name: string): void
+  /** The service's processes run this program from now on; it imports the SDK alone. */
+  replaceService(name: string, entry: URL): void
   remove(): void
 }
 
@@ -28,6 +30,7 @@ export function copyInstall(): InstallCopy {
       writeFileSync(join(copy, entryOf(name)), [...loads, "throw new Error('broken by a test')", ''].join('\n'))
     },
     mendService: (name) => cpSync(join(root, entryOf(name)), join(copy, entryOf(name))),
+    replaceService: (name, entry) => cpSync(entry, join(copy, entryOf(name))),
     remove: () => rmSync(copy, { recursive: true, force: true }),
   }
 }

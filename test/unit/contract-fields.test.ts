@@ -114,7 +114,7 @@ describe('bodies', () => {
   })
 
   it.each(['GetCookies', 'get_cookies', 'GETCOOKIES'])('browser action %s is one of several spellings', (action) => {
-    expect(browserAction.parse({ action, ignored: 1 })).toEqual({ action: 'getcookies' })
+    expect(browserAction.parse({ action, ignored: 1 })).toEqual({ action: 'get_cookies' })
   })
 
   it('browser actions know each their fields', () => {

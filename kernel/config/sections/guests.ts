@@ -33,6 +33,8 @@ export const browser = section({
   headless: flag(true),
   profile_dir: requiredText('browser-profiles'),
   cdp_port: integer(9_222, 0, 65_535),
+  /** A session that nobody has used for so long is closed. */
+  idle_seconds: integer(600, 10, 86_400),
 })
 
 const transports = ['sse', 'http', 'stdio'] as const

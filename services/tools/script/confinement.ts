@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
+import { findProgram } from '#sdk/find-program.ts'
 import type { ScriptOutcome } from '#sdk/services/tools.ts'
-import { findProgram } from './interpreter.ts'
 
 export type Confinement = ScriptOutcome['confinement']
 

@@ -1,6 +1,6 @@
-import { accessSync, constants } from 'node:fs'
-import { delimiter, extname, join } from 'node:path'
+import { extname } from 'node:path'
 import { RuntimeError } from '#sdk/errors.ts'
+import { findProgram } from '#sdk/find-program.ts'
 
 const byExtension: Record<string, string> = {
   '.sh': 'bash',
@@ -10,8 +10,6 @@ const byExtension: Record<string, string> = {
   '.mjs': 'node',
   '.cjs': 'node',
 }
-/** Where the system keeps its programs: asked before the path, in which anybody may have put folders of their own. */
-const systemFolders = ['/usr/local/bin', '/usr/bin', '/bin', '/opt/homebrew/bin']
 /** `sh` is what bash does as well, `python` what python3 is called in old lines. */
 const sameAs: Record<string, string> = { sh: 'bash', python: 'python3' }
 const maxShebangLength = 256
@@ -51,24 +49,6 @@ function shebangOf(bytes: Buffer): { name: string; args: string[] } | undefined 
   )
     throw denied(`the first line "${line.slice(0, 80)}" is more than an interpreter and single letters`)
   return { name: name.replace(/^python3\.\d+$/, 'python3'), args }
-}
-
-/** The absolute path of a program, or undefined. */
-export function findProgram(name: string): string | undefined {
-  const folders = [
-    ...systemFolders,
-    ...(process.env.PATH ?? '').split(delimiter).filter((folder) => folder.startsWith('/')),
-  ]
-  return folders
-    .map((folder) => join(folder, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
 }
 
 function denied(reason: string): RuntimeError {

@@ -1,0 +1,94 @@
+import { RuntimeError, reasonOf } from '#sdk/errors.ts'
+import { failureText, isTimeout } from '../errors.ts'
+import { pageLine } from '../page-text.ts'
+import type { ActionContext, Actions } from './action.ts'
+
+export const navigationActions: Actions<'navigate' | 'go_back' | 'go_forward' | 'reload'> = {
+  async navigate({ url, wait_until }, context) {
+    const loaded = await loadAddress(url, wait_until, context)
+    return { ...(await whereabouts(context)), ...loaded }
+  },
+  go_back: (_, context) => moveInHistory('back', context),
+  go_forward: (_, context) => moveInHistory('forward', context),
+  async reload(_, context) {
+    await loading(context, ({ tab, timeLeft }) => tab.page.reload(timeLeft()))
+    return { reloaded: true, ...(await whereabouts(context)) }
+  },
+}
+
+/** Where a tab is after a load; the address is what the page says it is. */
+export async function whereabouts({ tab }: Pick<ActionContext, 'tab'>) {
+  return { url: tab.url, frameId: tab.targetId, title: await tab.title() }
+}
+
+/** `blocked` addresses and pages that can not be loaded are errors that say so. */
+export async function loadAddress(
+  address: string,
+  waitUntil: 'load' | 'domcontentloaded' | 'commit',
+  context: ActionContext,
+): Promise<{ status: number | null; download?: true }> {
+  const url = checkedAddress(address)
+  const since = performance.now()
+  try {
+    const response = await loading(context, ({ tab, timeLeft }) =>
+      tab.page.goto(url.href, { waitUntil, ...timeLeft() }),
+    )
+    const refusal = response && refusalFor(response.url(), since, context)
+    if (refusal && response.status() === 403) throw new RuntimeError('forbidden', `blocked: ${refusal}`)
+    return { status: response?.status() ?? null }
+  } catch (thrown) {
+    // What a site sends to be saved is no page; the download goes on.
+    if (/Download is starting/.test(reasonOf(thrown))) return { status: null, download: true }
+    throw thrown
+  }
+}
+
+/** Only http and https lead to pages; everything else would lead into the browser or this machine. */
+function checkedAddress(address: string): URL {
+  const url = URL.parse(address.trim())
+  if (!url) throw new RuntimeError('invalid', `'${pageLine(address, 200)}' is not a valid URL`)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw new RuntimeError('forbidden', `URL scheme is blocked for security: ${url.protocol}`)
+  if (url.username !== '' || url.password !== '')
+    throw new RuntimeError('invalid', 'The address must not contain a user name or password')
+  return url
+}
+
+async function loading<T>(context: ActionContext, load: (context: ActionContext) => Promise<T>): Promise<T> {
+  const since = performance.now()
+  try {
+    return await load(context)
+  } catch (thrown) {
+    if (isTimeout(thrown))
+      throw new RuntimeError(
+        'conflict',
+        'The page did not finish loading in time; what is there can be used',
+        undefined,
+        {
+          cause: thrown,
+        },
+      )
+    const wanted = /(?:at|navigating to ")\s*(https?:[^\s"]+)/.exec(reasonOf(thrown))?.[1]
+    const refusal = wanted !== undefined && refusalFor(wanted, since, context)
+    if (refusal) throw new RuntimeError('forbidden', `blocked: ${refusal}`, undefined, { cause: thrown })
+    const text = failureText(thrown)
+    throw text !== undefined && /net::/.test(reasonOf(thrown))
+      ? new RuntimeError('upstream_failed', text, undefined, { cause: thrown })
+      : thrown
+  }
+}
+
+function refusalFor(address: string, since: number, { session }: ActionContext): string | undefined {
+  const host = URL.parse(address)?.hostname.replace(/^\[|\]$/g, '')
+  return host === undefined ? undefined : session.refusalSince(since, host)
+}
+
+async function moveInHistory(direction: 'back' | 'forward', context: ActionContext) {
+  const { currentIndex, entries } = await context.tab.cdp.send('Page.getNavigationHistory')
+  if (direction === 'back' ? currentIndex === 0 : currentIndex >= entries.length - 1)
+    throw new RuntimeError('conflict', `There is no page to go ${direction} to`)
+  await loading(context, ({ tab: { page }, timeLeft }) =>
+    direction === 'back' ? page.goBack(timeLeft()) : page.goForward(timeLeft()),
+  )
+  return { navigated: direction, ...(await whereabouts(context)) }
+}

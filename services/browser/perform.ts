@@ -1,0 +1,52 @@
+import { z } from 'zod'
+import { RuntimeError } from '#sdk/errors.ts'
+import type { ActionRequest, ActionResult } from '#sdk/services/browser.ts'
+import { browserActions } from '#sdk/services/browser-actions.ts'
+import type { ActionContext } from './actions/action.ts'
+import { actions, isRepeatable } from './actions/actions.ts'
+import { BrowserLost, failureText, isGone } from './errors.ts'
+import type { Session } from './session.ts'
+
+/** What gives up by itself does so this much before the action's deadline, in order to say why. */
+const headStart = { share: 0.1, mostMs: 500 }
+/** A browser that dies is known to be dead only a little after what it was doing has failed. */
+const deathMs = 250
+
+/** One action, once, in its turn. What fails is a result; `BrowserLost` and the signal's reason are thrown. */
+export async function actOnce(session: Session, request: ActionRequest, signal: AbortSignal): Promise<ActionResult> {
+  const deadline =
+    performance.now() + request.timeout_ms - Math.min(request.timeout_ms * headStart.share, headStart.mostMs)
+  const timeLeft = () => ({ timeout: Math.max(1, Math.floor(deadline - performance.now())), signal })
+  return session.inTurn(signal, async () => {
+    try {
+      session.assertThere()
+      const data = await run(request, { session, tab: await session.tabs.active(), signal, timeLeft })
+      if (!isRepeatable(request.action) || request.action === 'navigate') await session.saveProfile().catch(() => {})
+      return { success: true, data, error: null, notices: session.notices.take() }
+    } catch (thrown) {
+      if (signal.aborted) throw thrown
+      if (isGone(thrown) && (await isDead(session))) throw new BrowserLost('The browser has ended', { cause: thrown })
+      const error = failureText(thrown)
+      if (error === undefined) throw thrown
+      return { success: false, data: null, error, notices: session.notices.take() }
+    }
+  })
+}
+
+async function run({ action, fields }: ActionRequest, context: ActionContext): Promise<Record<string, unknown>> {
+  const parsed = browserActions[action].safeParse(fields)
+  if (!parsed.success) throw new RuntimeError('invalid', z.prettifyError(parsed.error))
+  // The table gives schema and action the same name, which the compiler can not follow through a union.
+  const perform = actions[action] as (fields: unknown, context: ActionContext) => Promise<Record<string, unknown>>
+  return perform(parsed.data, context)
+}
+
+async function isDead({ running, isClosed }: Session): Promise<boolean> {
+  if (isClosed || !running.browser.isConnected()) return true
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const timer = setTimeout(() => resolve(false), deathMs)
+  running.ended.then(() => resolve(true))
+  const dead = await promise
+  clearTimeout(timer)
+  return dead || !running.browser.isConnected()
+}

@@ -1,0 +1,80 @@
+import type { CDPSession, Page } from 'playwright'
+import { within } from './deadline.ts'
+import { pageLine } from './page-text.ts'
+
+/** A page that does not answer for so long does not answer. */
+const answerMs = 3_000
+const closeMs = 3_000
+const titleMs = 500
+
+/** One page of a session under a number that stays the same, also when a crash puts another page in its place. */
+export class Tab {
+  readonly number: number
+  readonly page: Page
+  readonly cdp: CDPSession
+  /** Of the main frame too. */
+  readonly targetId: string
+  readonly browserContextId: string
+  isCrashed = false
+  /** What the difference of the next snapshot is told against. */
+  lastSnapshot: string | undefined
+
+  static async of(page: Page, number: number): Promise<Tab> {
+    const cdp = await page.context().newCDPSession(page)
+    const { targetInfo } = await cdp.send('Target.getTargetInfo')
+    return new Tab(page, number, cdp, targetInfo.targetId, targetInfo.browserContextId ?? '')
+  }
+
+  private constructor(page: Page, number: number, cdp: CDPSession, targetId: string, browserContextId: string) {
+    this.page = page
+    this.number = number
+    this.cdp = cdp
+    this.targetId = targetId
+    this.browserContextId = browserContextId
+    page.on('crash', () => {
+      this.isCrashed = true
+    })
+  }
+
+  get isUsable(): boolean {
+    return !this.isCrashed && !this.page.isClosed()
+  }
+
+  get url(): string {
+    return pageLine(this.page.url(), 4_096)
+  }
+
+  /** As the browser knows it, whether the page answers or not. */
+  async title(): Promise<string> {
+    try {
+      const { targetInfo } = await within(titleMs, () => this.cdp.send('Target.getTargetInfo'))
+      // Where a page has no title the browser shows its address.
+      return pageLine(targetInfo.title === targetInfo.url.replace(/^https?:\/\//, '') ? '' : targetInfo.title)
+    } catch {
+      return '' // It went away meanwhile.
+    }
+  }
+
+  /** Ends what scripts of the page are doing; whether the page then answers. */
+  async interrupt(): Promise<boolean> {
+    try {
+      await within(answerMs, async () => {
+        await this.cdp.send('Runtime.terminateExecution')
+        await this.cdp.send('Runtime.evaluate', { expression: '0', silent: true })
+      })
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Whether it could be closed in time. */
+  async close(): Promise<boolean> {
+    try {
+      await within(closeMs, () => this.page.close())
+      return true
+    } catch {
+      return this.page.isClosed()
+    }
+  }
+}
