@@ -17,20 +17,19 @@ export async function actOnce(session: Session, request: ActionRequest, signal: 
   const deadline =
     performance.now() + request.timeout_ms - Math.min(request.timeout_ms * headStart.share, headStart.mostMs)
   const timeLeft = () => ({ timeout: Math.max(1, Math.floor(deadline - performance.now())), signal })
-  return session.inTurn(signal, async () => {
-    try {
+  try {
+    const data = await session.inTurn(signal, async () => {
       session.assertThere()
-      const data = await run(request, { session, tab: await session.tabs.active(), signal, timeLeft })
-      if (!isRepeatable(request.action) || request.action === 'navigate') await session.saveProfile().catch(() => {})
-      return { success: true, data, error: null, notices: session.notices.take() }
-    } catch (thrown) {
-      if (signal.aborted) throw thrown
-      if (isGone(thrown) && (await isDead(session))) throw new BrowserLost('The browser has ended', { cause: thrown })
-      const error = failureText(thrown)
-      if (error === undefined) throw thrown
-      return { success: false, data: null, error, notices: session.notices.take() }
-    }
-  })
+      return await run(request, { session, tab: await session.tabs.active(), signal, timeLeft })
+    })
+    return { success: true, data, error: null, notices: session.notices.take() }
+  } catch (thrown) {
+    if (signal.aborted) throw thrown
+    if (isGone(thrown) && (await isDead(session))) throw new BrowserLost('The browser has ended', { cause: thrown })
+    const error = failureText(thrown)
+    if (error === undefined) throw thrown
+    return { success: false, data: null, error, notices: session.notices.take() }
+  }
 }
 
 async function run({ action, fields }: ActionRequest, context: ActionContext): Promise<Record<string, unknown>> {
@@ -38,7 +37,9 @@ async function run({ action, fields }: ActionRequest, context: ActionContext): P
   if (!parsed.success) throw new RuntimeError('invalid', z.prettifyError(parsed.error))
   // The table gives schema and action the same name, which the compiler can not follow through a union.
   const perform = actions[action] as (fields: unknown, context: ActionContext) => Promise<Record<string, unknown>>
-  return perform(parsed.data, context)
+  const data = await perform(parsed.data, context)
+  if (action === 'navigate' || !isRepeatable(action)) await context.session.saveProfile()
+  return data
 }
 
 async function isDead({ running, isClosed }: Session): Promise<boolean> {

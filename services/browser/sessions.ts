@@ -137,9 +137,9 @@ export class Sessions {
 
   #openSession(name: string, profile: string | null): Promise<Session> {
     const opening = this.#makeRoom().then(async () => {
-      const { settings, profiles, lookup } = this.#options
+      const { settings, profiles, log, lookup } = this.#options
       const running = await this.#ensureBrowser()
-      const session = await Session.open({ name, profile, running, settings, profiles, lookup })
+      const session = await Session.open({ name, profile, running, settings, profiles, log, lookup })
       await this.#resume(session)
       return session
     })
@@ -204,7 +204,7 @@ export class Sessions {
     const executable = await findExecutable(executable_path)
     this.#guard ??= await openGuard({
       allowedHosts: () => [],
-      onRefused: ({ reason }) => log.warn({ reason }, 'the browser itself was refused a connection'),
+      onFailure: ({ reason }) => log.warn({ reason }, 'the browser itself had no connection'),
     })
     const running = await launchBrowser({ executable, headless, proxy: this.#guard.url, cdpPort })
     this.#running = running

@@ -3,7 +3,7 @@ import { within } from './deadline.ts'
 import { pageLine } from './page-text.ts'
 
 /** A page that does not answer for so long does not answer. */
-const answerMs = 3_000
+const answerMs = 2_000
 const closeMs = 3_000
 const titleMs = 500
 
@@ -55,17 +55,20 @@ export class Tab {
     }
   }
 
-  /** Ends what scripts of the page are doing; whether the page then answers. */
-  async interrupt(): Promise<boolean> {
+  /** Whether its scripts let it answer. */
+  async answers(): Promise<boolean> {
     try {
-      await within(answerMs, async () => {
-        await this.cdp.send('Runtime.terminateExecution')
-        await this.cdp.send('Runtime.evaluate', { expression: '0', silent: true })
-      })
+      await within(answerMs, () => this.cdp.send('Runtime.evaluate', { expression: '0', silent: true }))
       return true
     } catch {
       return false
     }
+  }
+
+  /** Ends what scripts of the page are doing; whether the page then answers. */
+  async interrupt(): Promise<boolean> {
+    this.cdp.send('Runtime.terminateExecution').catch(() => {})
+    return await this.answers()
   }
 
   /** Whether it could be closed in time. */
