@@ -43,6 +43,7 @@ export interface GuardOptions {
 }
 
 export interface GuardFailure {
+  /** With its port, where that is not the usual one. */
   host: string
   reason: string
   /** It is not that nobody was there: nobody may be asked. */
@@ -80,13 +81,13 @@ export async function openGuard({ allowedHosts, lookup, onFailure }: GuardOption
       sessionBytes += part.length
       const bound = bytes > maxBytes.connection ? 'connection' : sessionBytes > maxBytes.session ? 'session' : undefined
       if (bound === undefined) return
-      onFailure({ host: bareHost(url), reason: tooMuch(bound), isRefusal: true })
+      onFailure({ host: url.host, reason: tooMuch(bound), isRefusal: true })
       socket.destroy()
     })
   }
 
   function failureOf(url: URL, thrown: unknown): GuardFailure {
-    const host = bareHost(url)
+    const { host } = url
     const isRefusal = isErrorOf(thrown, 'forbidden')
     const isOwn = thrown instanceof RuntimeError
     const failure = { host, isRefusal, reason: isOwn ? thrown.message : `${host} did not answer: ${reasonOf(thrown)}` }

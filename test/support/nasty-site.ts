@@ -155,7 +155,7 @@ const pages: Record<string, Page> = {
   '/link-to-forbidden': (bad) => `<title>Link</title><a id="link" href="${bad}/link">go</a>
     <button id="script" onclick="location = '${bad}/script'">go</button>
     <form action="${bad}/form" method="post"><button id="post">go</button></form>
-    <button id="open" onclick="open('${bad}/open')">go</button>`,
+    <button id="open" onclick="window.open('${bad}/open')">go</button>`,
   '/refresh-to-forbidden': (bad) => `<title>Refresh</title><meta http-equiv="refresh" content="0; url=${bad}/refresh">`,
 }
 

@@ -3,6 +3,7 @@ import { failureText, isTimeout } from '../errors.ts'
 import { pageLine } from '../page-text.ts'
 import type { ActionContext, Actions } from './action.ts'
 
+const errorPageMs = 1_000
 const guardStatuses = new Set([403, 502])
 
 export const navigationActions: Actions<'navigate' | 'go_back' | 'go_forward' | 'reload'> = {
@@ -69,6 +70,7 @@ async function loading<T>(context: ActionContext, load: (context: ActionContext)
       const message = 'The page did not finish loading in time; what is there can be used'
       throw new RuntimeError('conflict', message, undefined, { cause: thrown })
     }
+    if (/net::(?!ERR_ABORTED)/.test(reasonOf(thrown))) await errorPage(context)
     const wanted = /(?:at|navigating to ")\s*(https?:[^\s"]+)/.exec(reasonOf(thrown))?.[1]
     const failure = wanted !== undefined && guardFailure(wanted, since, context)
     if (failure) throw new RuntimeError('upstream_failed', failure, undefined, { cause: thrown })
@@ -79,8 +81,15 @@ async function loading<T>(context: ActionContext, load: (context: ActionContext)
   }
 }
 
+/** The browser's own page for what could not be loaded: it comes a little later, and between the next navigation and its page. */
+async function errorPage({ tab: { page }, signal }: ActionContext): Promise<void> {
+  const options = { waitUntil: 'commit', timeout: errorPageMs, signal } as const
+  // That it has not come is no harm.
+  await page.waitForURL(/^chrome-error:/, options).catch(() => {})
+}
+
 function guardFailure(address: string, since: number, { session }: ActionContext): string | undefined {
-  const host = URL.parse(address)?.hostname.replace(/^\[|\]$/g, '')
+  const host = URL.parse(address)?.host
   return host === undefined ? undefined : session.failureSince(since, host)
 }
 
