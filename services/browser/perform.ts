@@ -4,6 +4,7 @@ import type { ActionRequest, ActionResult } from '#sdk/services/browser.ts'
 import { browserActions } from '#sdk/services/browser-actions.ts'
 import type { ActionContext } from './actions/action.ts'
 import { actions, isRepeatable } from './actions/actions.ts'
+import { untilAborted } from './deadline.ts'
 import { BrowserLost, failureText, isGone } from './errors.ts'
 import type { Session } from './session.ts'
 
@@ -12,15 +13,19 @@ const headStart = { share: 0.1, mostMs: 500 }
 /** A browser that dies is known to be dead only a little after what it was doing has failed. */
 const deathMs = 250
 
-/** One action, once, in its turn. What fails is a result; `BrowserLost` and the signal's reason are thrown. */
-export async function actOnce(session: Session, request: ActionRequest, signal: AbortSignal): Promise<ActionResult> {
-  const deadline =
-    performance.now() + request.timeout_ms - Math.min(request.timeout_ms * headStart.share, headStart.mostMs)
-  const timeLeft = () => ({ timeout: Math.max(1, Math.floor(deadline - performance.now())), signal })
+/** One action, once, in its turn; `endsAt` by the clock of `performance.now()`. What fails is a result; `BrowserLost` and the signal's reason are thrown. */
+export async function actOnce(
+  session: Session,
+  request: ActionRequest,
+  { endsAt, signal }: { endsAt: number; signal: AbortSignal },
+): Promise<ActionResult> {
+  const ownEnd = endsAt - Math.min(request.timeout_ms * headStart.share, headStart.mostMs)
+  const timeLeft = () => ({ timeout: Math.max(1, Math.floor(ownEnd - performance.now())), signal })
   try {
     const data = await session.inTurn(signal, async () => {
       session.assertThere()
-      return await run(request, { session, tab: await session.tabs.active(), signal, timeLeft })
+      const tab = await session.tabs.active()
+      return await untilAborted(tab.crashed, () => run(request, { session, tab, signal, timeLeft }))
     })
     return { success: true, data, error: null, notices: session.notices.take() }
   } catch (thrown) {
