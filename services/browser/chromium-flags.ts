@@ -63,6 +63,9 @@ const confiningFlags = [
 /** Nobody is there to answer. */
 const silentFlags = ['--deny-permission-prompts', '--noerrdialogs']
 
+/** Of the objects of a page's scripts, in MiB. */
+const maxHeapMib = 1_024
+
 const headlessFlags = [
   '--headless=new',
   '--hide-scrollbars',
@@ -85,6 +88,7 @@ export function chromiumFlags({ headless, userDataDir, proxy, cdpPort }: FlagCho
     ...quietFlags,
     ...confiningFlags,
     ...silentFlags,
+    `--js-flags=--max-old-space-size=${maxHeapMib}`,
     ...(headless ? headlessFlags : []),
     // Chromium does not sandbox itself for the administrator, and does not start then without being told.
     ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),

@@ -1,4 +1,4 @@
-import { isErrorOf, RuntimeError, reasonOf } from '#sdk/errors.ts'
+import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import { pageLine } from './page-text.ts'
 
 /** The browser has ended, or the session's part of it, while something was done in it. */
@@ -15,6 +15,7 @@ const netErrors: Record<string, string> = {
   ERR_CERT_DATE_INVALID: 'the certificate of the site has expired',
   ERR_CONNECTION_REFUSED: 'the site refuses connections',
   ERR_EMPTY_RESPONSE: 'the site closed the connection without an answer',
+  ERR_HTTP_RESPONSE_CODE_FAILURE: 'the site answered with an error and no page',
   ERR_INVALID_AUTH_CREDENTIALS: 'the site asks for a user name and a password',
   ERR_NAME_NOT_RESOLVED: 'there is no such host',
   ERR_TOO_MANY_REDIRECTS: 'the address redirects in a circle',
@@ -37,13 +38,15 @@ export function isGone(thrown: unknown): boolean {
   return thrown instanceof Error && (thrown instanceof BrowserLost || gone.test(thrown.message))
 }
 
+/** Something has taken too long; also when it has been put into other words. */
 export function isTimeout(thrown: unknown): boolean {
-  return thrown instanceof Error && thrown.name === 'TimeoutError'
+  if (!(thrown instanceof Error)) return false
+  return thrown.name === 'TimeoutError' || (thrown instanceof RuntimeError && isTimeout(thrown.cause))
 }
 
 /** What an action that has failed tells its caller; undefined for what nobody expected. */
 export function failureText(thrown: unknown): string | undefined {
-  if (thrown instanceof RuntimeError) return isErrorOf(thrown, 'internal') ? undefined : thrown.message
+  if (thrown instanceof RuntimeError) return thrown.kind === 'internal' ? undefined : thrown.message
   if (!(thrown instanceof Error)) return undefined
   const net = /net::(ERR_\w+)/.exec(thrown.message)?.[1]
   if (net !== undefined) return `${netErrors[net] ?? 'the page could not be loaded'} (${net})`

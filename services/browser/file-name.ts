@@ -13,6 +13,7 @@ export function plainFileName(given: string): string {
     .normalize('NFC')
     .toWellFormed()
     .replace(/[\p{C}<>:"|?*]/gu, '_')
+    .replace(/\.{2,}/g, '.')
     .replace(/^[\s.]+|[\s.]+$/g, '')
   const safe = reserved.test(plain) ? `_${plain}` : plain
   if (Buffer.byteLength(safe) <= maxBytes) return safe || 'download'

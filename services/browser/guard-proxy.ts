@@ -38,13 +38,16 @@ export interface GuardOptions {
   /** Hosts (`name` or `name:port`) that may be private; asked for each connection. */
   allowedHosts: () => readonly string[]
   lookup?: Lookup | undefined
-  /** Somebody has asked for what is refused. */
-  onRefused: (refusal: Refusal) => void
+  /** Somebody has asked for what is refused, or could not be reached. */
+  onFailure: (failure: GuardFailure) => void
 }
 
-export interface Refusal {
+export interface GuardFailure {
+  /** With its port, where that is not the usual one. */
   host: string
   reason: string
+  /** It is not that nobody was there: nobody may be asked. */
+  isRefusal: boolean
 }
 
 export interface GuardProxy {
@@ -53,7 +56,7 @@ export interface GuardProxy {
   close(): Promise<void>
 }
 
-export async function openGuard({ allowedHosts, lookup, onRefused }: GuardOptions): Promise<GuardProxy> {
+export async function openGuard({ allowedHosts, lookup, onFailure }: GuardOptions): Promise<GuardProxy> {
   const sockets = new Set<Duplex>()
   let sessionBytes = 0
 
@@ -78,15 +81,18 @@ export async function openGuard({ allowedHosts, lookup, onRefused }: GuardOption
       sessionBytes += part.length
       const bound = bytes > maxBytes.connection ? 'connection' : sessionBytes > maxBytes.session ? 'session' : undefined
       if (bound === undefined) return
-      onRefused({ host: bareHost(url), reason: tooMuch(bound) })
+      onFailure({ host: url.host, reason: tooMuch(bound), isRefusal: true })
       socket.destroy()
     })
   }
 
-  function refusalOf(url: URL, thrown: unknown): { status: number; reason: string } {
-    if (!isErrorOf(thrown, 'forbidden')) return { status: 502, reason: reasonOf(thrown) }
-    onRefused({ host: bareHost(url), reason: thrown.message })
-    return { status: 403, reason: thrown.message }
+  function failureOf(url: URL, thrown: unknown): GuardFailure {
+    const { host } = url
+    const isRefusal = isErrorOf(thrown, 'forbidden')
+    const isOwn = thrown instanceof RuntimeError
+    const failure = { host, isRefusal, reason: isOwn ? thrown.message : `${host} did not answer: ${reasonOf(thrown)}` }
+    onFailure(failure)
+    return failure
   }
 
   const agent = new Agent({ keepAlive: true, maxSockets: maxConnections })
@@ -122,8 +128,10 @@ export async function openGuard({ allowedHosts, lookup, onRefused }: GuardOption
       outgoing.writeHead(response.statusCode ?? 502, response.statusMessage, withoutHopHeaders(response.rawHeaders))
       await pipeline(response, outgoing)
     } catch (thrown) {
-      const { status, reason } = refusalOf(url, thrown)
-      if (!outgoing.headersSent) answer(outgoing, status, reason)
+      // Somebody who has turned away is told nothing.
+      if (outgoing.destroyed) return
+      const failure = failureOf(url, thrown)
+      if (!outgoing.headersSent) answer(outgoing, failure.isRefusal ? 403 : 502, failure.reason)
       else outgoing.destroy()
     }
   }
@@ -138,8 +146,9 @@ export async function openGuard({ allowedHosts, lookup, onRefused }: GuardOption
       upstream.write(head)
       await Promise.all([pipeline(client, upstream), pipeline(upstream, client)])
     } catch (thrown) {
-      const { status, reason } = refusalOf(url, thrown)
-      if (!client.destroyed) client.end(statusLine(status, reason))
+      if (client.destroyed) return
+      const { isRefusal, reason } = failureOf(url, thrown)
+      client.end(statusLine(isRefusal ? 403 : 502, reason))
     }
   }
 
@@ -190,7 +199,7 @@ function withoutHopHeaders(rawHeaders: string[]): string[] {
 
 function answer(outgoing: ServerResponse, status: number, reason: string): void {
   outgoing.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' })
-  outgoing.end(status === 403 ? `blocked: ${reason}` : reason)
+  outgoing.end(reason)
 }
 
 function statusLine(status: number, reason: string): string {

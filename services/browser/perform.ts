@@ -4,6 +4,7 @@ import type { ActionRequest, ActionResult } from '#sdk/services/browser.ts'
 import { browserActions } from '#sdk/services/browser-actions.ts'
 import type { ActionContext } from './actions/action.ts'
 import { actions, isRepeatable } from './actions/actions.ts'
+import { untilAborted } from './deadline.ts'
 import { BrowserLost, failureText, isGone } from './errors.ts'
 import type { Session } from './session.ts'
 
@@ -12,25 +13,28 @@ const headStart = { share: 0.1, mostMs: 500 }
 /** A browser that dies is known to be dead only a little after what it was doing has failed. */
 const deathMs = 250
 
-/** One action, once, in its turn. What fails is a result; `BrowserLost` and the signal's reason are thrown. */
-export async function actOnce(session: Session, request: ActionRequest, signal: AbortSignal): Promise<ActionResult> {
-  const deadline =
-    performance.now() + request.timeout_ms - Math.min(request.timeout_ms * headStart.share, headStart.mostMs)
-  const timeLeft = () => ({ timeout: Math.max(1, Math.floor(deadline - performance.now())), signal })
-  return session.inTurn(signal, async () => {
-    try {
+/** One action, once, in its turn; `endsAt` by the clock of `performance.now()`. What fails is a result; `BrowserLost` and the signal's reason are thrown. */
+export async function actOnce(
+  session: Session,
+  request: ActionRequest,
+  { endsAt, signal }: { endsAt: number; signal: AbortSignal },
+): Promise<ActionResult> {
+  const ownEnd = endsAt - Math.min(request.timeout_ms * headStart.share, headStart.mostMs)
+  const timeLeft = () => ({ timeout: Math.max(1, Math.floor(ownEnd - performance.now())), signal })
+  try {
+    const data = await session.inTurn(signal, async () => {
       session.assertThere()
-      const data = await run(request, { session, tab: await session.tabs.active(), signal, timeLeft })
-      if (!isRepeatable(request.action) || request.action === 'navigate') await session.saveProfile().catch(() => {})
-      return { success: true, data, error: null, notices: session.notices.take() }
-    } catch (thrown) {
-      if (signal.aborted) throw thrown
-      if (isGone(thrown) && (await isDead(session))) throw new BrowserLost('The browser has ended', { cause: thrown })
-      const error = failureText(thrown)
-      if (error === undefined) throw thrown
-      return { success: false, data: null, error, notices: session.notices.take() }
-    }
-  })
+      const tab = await session.tabs.active()
+      return await untilAborted(tab.crashed, () => run(request, { session, tab, signal, timeLeft }))
+    })
+    return { success: true, data, error: null, notices: session.notices.take() }
+  } catch (thrown) {
+    if (signal.aborted) throw thrown
+    if (isGone(thrown) && (await isDead(session))) throw new BrowserLost('The browser has ended', { cause: thrown })
+    const error = failureText(thrown)
+    if (error === undefined) throw thrown
+    return { success: false, data: null, error, notices: session.notices.take() }
+  }
 }
 
 async function run({ action, fields }: ActionRequest, context: ActionContext): Promise<Record<string, unknown>> {
@@ -38,7 +42,9 @@ async function run({ action, fields }: ActionRequest, context: ActionContext): P
   if (!parsed.success) throw new RuntimeError('invalid', z.prettifyError(parsed.error))
   // The table gives schema and action the same name, which the compiler can not follow through a union.
   const perform = actions[action] as (fields: unknown, context: ActionContext) => Promise<Record<string, unknown>>
-  return perform(parsed.data, context)
+  const data = await perform(parsed.data, context)
+  if (action === 'navigate' || !isRepeatable(action)) await context.session.saveProfile()
+  return data
 }
 
 async function isDead({ running, isClosed }: Session): Promise<boolean> {

@@ -1,11 +1,13 @@
+import type { Logger } from 'pino'
 import type { BrowserContext, Dialog } from 'playwright'
 import type { Lookup } from '#sdk/egress/checked-addresses.ts'
+import { RuntimeError } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
 import type { BrowserSettings } from '#sdk/services/browser.ts'
 import { untilAborted, within } from './deadline.ts'
 import { Downloads } from './downloads.ts'
-import { BrowserLost } from './errors.ts'
-import { type GuardProxy, openGuard, type Refusal } from './guard-proxy.ts'
+import { BrowserLost, isTimeout } from './errors.ts'
+import { type GuardFailure, type GuardProxy, openGuard } from './guard-proxy.ts'
 import type { RunningBrowser } from './launch.ts'
 import { Notices } from './notices.ts'
 import { pageLine } from './page-text.ts'
@@ -17,9 +19,11 @@ const openMs = 20_000
 const closeMs = 5_000
 /** A profile is saved again after so long, at the end of an action. */
 const saveMs = 30_000
-const maxRefusals = 100
+const maxFailures = 100
 /** Of a profile: what the kernel takes. */
 const maxStateBytes = 4_194_304
+
+type TimedFailure = GuardFailure & { at: number }
 
 /** What is kept of a profile between sessions: JSON text. */
 export interface ProfileStore {
@@ -33,6 +37,7 @@ export interface SessionOptions {
   running: RunningBrowser
   settings: () => BrowserSettings
   profiles: ProfileStore
+  log: Logger
   lookup?: Lookup | undefined
 }
 
@@ -51,8 +56,9 @@ export class Session {
   lastUsedAt = timestamp()
   isClosed = false
   readonly #guard: GuardProxy
-  readonly #refusals: (Refusal & { at: number })[]
+  readonly #failures: TimedFailure[]
   readonly #profiles: ProfileStore
+  readonly #log: Logger
   #waiting = 0
   #lastTurn: Promise<unknown> = Promise.resolve()
   #savedAt = performance.now()
@@ -60,14 +66,14 @@ export class Session {
   static async open(options: SessionOptions): Promise<Session> {
     const { running, profile, settings, name } = options
     const notices = new Notices()
-    const refusals: (Refusal & { at: number })[] = []
+    const failures: TimedFailure[] = []
     const guard = await openGuard({
       allowedHosts: () => settings().allowed_hosts,
       lookup: options.lookup,
-      onRefused: (refusal) => {
-        refusals.push({ ...refusal, at: performance.now() })
-        if (refusals.length > maxRefusals) refusals.shift()
-        notices.add('blocked', refusal.reason)
+      onFailure: (failure) => {
+        failures.push({ ...failure, at: performance.now() })
+        if (failures.length > maxFailures) failures.shift()
+        if (failure.isRefusal) notices.add('blocked', failure.reason)
       },
     })
     try {
@@ -85,7 +91,7 @@ export class Session {
           ...{ browser: running.browser, browserContextId, folder: running.folder },
           ...{ workspace: settings().workspace, session: name, notices },
         })
-        return new Session(options, { context, tabs, notices, downloads, guard, refusals })
+        return new Session(options, { context, tabs, notices, downloads, guard, failures })
       })
     } catch (thrown) {
       await guard.close()
@@ -94,10 +100,10 @@ export class Session {
   }
 
   private constructor(
-    { name, profile, running, settings, profiles }: SessionOptions,
+    { name, profile, running, settings, profiles, log }: SessionOptions,
     parts: Pick<Session, 'context' | 'tabs' | 'notices' | 'downloads'> & {
       guard: GuardProxy
-      refusals: (Refusal & { at: number })[]
+      failures: TimedFailure[]
     },
   ) {
     this.name = name
@@ -109,8 +115,9 @@ export class Session {
     this.notices = parts.notices
     this.downloads = parts.downloads
     this.#guard = parts.guard
-    this.#refusals = parts.refusals
+    this.#failures = parts.failures
     this.#profiles = profiles
+    this.#log = log
     this.context.on('dialog', (dialog) => void this.#answer(dialog))
   }
 
@@ -126,7 +133,10 @@ export class Session {
       await untilAborted(signal, () => before)
       return await untilAborted(signal, work)
     })()
-    this.#lastTurn = Promise.allSettled([before, turn.catch(() => this.#recover())])
+    const recovered = turn.catch(async (thrown) => {
+      if (signal.aborted || isTimeout(thrown)) await this.#recover()
+    })
+    this.#lastTurn = Promise.allSettled([before, recovered])
     try {
       return await turn
     } finally {
@@ -135,21 +145,24 @@ export class Session {
     }
   }
 
-  /** Why a host was refused since then, by the clock of `performance.now()`. */
-  refusalSince(at: number, host: string): string | undefined {
-    return this.#refusals.findLast((refusal) => refusal.at >= at && refusal.host === host)?.reason
+  /** Why a host could not be had since then, by the clock of `performance.now()`. */
+  failureSince(at: number, host: string): string | undefined {
+    const failure = this.#failures.findLast((one) => one.at >= at && one.host === host)
+    return failure && (failure.isRefusal ? `blocked: ${failure.reason}` : failure.reason)
   }
 
-  /** Keeps the profile, when its last state is old enough. */
+  /** Keeps the profile, when its last state is old enough. What has been done stays done when that fails. */
   async saveProfile(olderThanMs = saveMs): Promise<void> {
     if (this.profile === null || performance.now() - this.#savedAt < olderThanMs) return
     this.#savedAt = performance.now()
-    const state = JSON.stringify(await within(closeMs, () => this.context.storageState({ indexedDB: true })))
-    if (Buffer.byteLength(state) > maxStateBytes) {
-      this.notices.add('blocked', `The profile ${this.profile} was not kept: it has more than ${maxStateBytes} bytes`)
-      return
+    try {
+      const state = JSON.stringify(await within(closeMs, () => this.context.storageState({ indexedDB: true })))
+      const bytes = Buffer.byteLength(state)
+      if (bytes > maxStateBytes) throw new RuntimeError('too_large', `${bytes} bytes are more than ${maxStateBytes}`)
+      await this.#profiles.save(this.profile, state)
+    } catch (err) {
+      this.#log.warn({ err, profile: this.profile }, 'a browser profile was not kept')
     }
-    await this.#profiles.save(this.profile, state)
   }
 
   async close(): Promise<void> {
@@ -157,7 +170,7 @@ export class Session {
     this.isClosed = true
     try {
       if (this.running.browser.isConnected()) {
-        await this.saveProfile(0).catch(() => {})
+        await this.saveProfile(0)
         await this.downloads.close()
         await within(closeMs, () => this.context.close())
       }
@@ -166,11 +179,11 @@ export class Session {
     }
   }
 
-  /** After something was given up: the page is free again, or replaced, or the session is of no more use. */
+  /** After something was given up or took too long: the page answers, or replaced, or the session is of no more use. */
   async #recover(): Promise<void> {
     const tab = this.tabs.current
     if (this.isClosed || !tab || !this.running.browser.isConnected()) return
-    if (tab.isUsable && (await tab.interrupt())) return
+    if (tab.isUsable && ((await tab.answers()) || (await tab.interrupt()))) return
     if (!tab.isCrashed) this.notices.add('crash', `The page did not answer any more and was closed: ${tab.url}`)
     try {
       await within(openMs, () => this.tabs.replace(tab))

@@ -4,10 +4,12 @@ import { RuntimeError } from '#sdk/errors.ts'
 import type { ActionRequest, ActionResult, BrowserSettings, BrowserState } from '#sdk/services/browser.ts'
 import { browserBounds } from '#sdk/services/browser-actions.ts'
 import { isRepeatable } from './actions/actions.ts'
+import { untilAborted } from './deadline.ts'
 import { BrowserLost } from './errors.ts'
 import { findExecutable } from './find-executable.ts'
 import { type GuardProxy, openGuard } from './guard-proxy.ts'
 import { launchBrowser, type RunningBrowser } from './launch.ts'
+import { watchMemory } from './memory-watch.ts'
 import { actOnce } from './perform.ts'
 import { type ProfileStore, Session } from './session.ts'
 
@@ -34,6 +36,7 @@ export class Sessions {
   #guard: GuardProxy | undefined
   #usedAt = performance.now()
   #idleTimer: NodeJS.Timeout | undefined
+  #stopWatching = () => {}
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -77,14 +80,15 @@ export class Sessions {
 
   /** Performs an action; one that a dying browser has cut short is done again in a new one, where that does no harm. */
   async act(request: ActionRequest, signal: AbortSignal): Promise<ActionResult> {
+    const endsAt = performance.now() + request.timeout_ms
     const deadline = AbortSignal.timeout(request.timeout_ms)
     const bounded = AbortSignal.any([signal, deadline])
     this.#usedAt = performance.now()
     try {
       for (let attempt = 1; ; attempt++) {
-        const session = await this.#enter(request, bounded)
+        const session = await untilAborted(bounded, () => this.#enter(request))
         try {
-          return await actOnce(session, request, bounded)
+          return await actOnce(session, request, { endsAt, signal: bounded })
         } catch (thrown) {
           if (!(thrown instanceof BrowserLost) || bounded.aborted) throw thrown
           await this.#forget(session)
@@ -122,7 +126,7 @@ export class Sessions {
   }
 
   /** The session that is asked for, opened when it is not; `conflict` when it is open with another profile. */
-  async #enter({ session: name, profile }: ActionRequest, signal: AbortSignal): Promise<Session> {
+  async #enter({ session: name, profile }: ActionRequest): Promise<Session> {
     const known = await this.#open.get(name)?.catch(() => undefined)
     if (known && !known.isClosed && known.running.browser.isConnected()) {
       if (known.profile === profile) return known
@@ -130,16 +134,15 @@ export class Sessions {
       throw new RuntimeError('conflict', `The session '${name}' is open with ${open}; close it first`)
     }
     if (known) await this.#forget(known)
-    signal.throwIfAborted()
     // Somebody else may have opened it meanwhile.
     return this.#open.get(name) ?? this.#openSession(name, profile)
   }
 
   #openSession(name: string, profile: string | null): Promise<Session> {
     const opening = this.#makeRoom().then(async () => {
-      const { settings, profiles, lookup } = this.#options
+      const { settings, profiles, log, lookup } = this.#options
       const running = await this.#ensureBrowser()
-      const session = await Session.open({ name, profile, running, settings, profiles, lookup })
+      const session = await Session.open({ name, profile, running, settings, profiles, log, lookup })
       await this.#resume(session)
       return session
     })
@@ -204,12 +207,13 @@ export class Sessions {
     const executable = await findExecutable(executable_path)
     this.#guard ??= await openGuard({
       allowedHosts: () => [],
-      onRefused: ({ reason }) => log.warn({ reason }, 'the browser itself was refused a connection'),
+      onFailure: ({ reason }) => log.warn({ reason }, 'the browser itself had no connection'),
     })
     const running = await launchBrowser({ executable, headless, proxy: this.#guard.url, cdpPort })
     this.#running = running
     log.info({ pid: running.pid, version: running.version }, 'the browser has started')
     void running.ended.then(() => this.#ended(running))
+    this.#stopWatching = await watchMemory(running, log)
     clearInterval(this.#idleTimer)
     this.#idleTimer = setInterval(() => void this.#closeIdle(), idle_ms / idleLooks)
     this.#idleTimer.unref()
@@ -221,6 +225,7 @@ export class Sessions {
     if (this.#running !== running) return
     this.#options.log.info({ pid: running.pid }, 'the browser has ended')
     clearInterval(this.#idleTimer)
+    this.#stopWatching()
     this.#running = undefined
     this.#browser = undefined
     for (const session of await this.#settledSessions()) if (session.running === running) await this.#forget(session)

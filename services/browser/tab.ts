@@ -1,9 +1,12 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { CDPSession, Page } from 'playwright'
 import { within } from './deadline.ts'
 import { pageLine } from './page-text.ts'
 
 /** A page that does not answer for so long does not answer. */
-const answerMs = 3_000
+const answerMs = 2_000
+/** A script that was ended may be begun again by the next timer of its page. */
+const relapseMs = 100
 const closeMs = 3_000
 const titleMs = 500
 
@@ -15,7 +18,7 @@ export class Tab {
   /** Of the main frame too. */
   readonly targetId: string
   readonly browserContextId: string
-  isCrashed = false
+  readonly #crash = new AbortController()
   /** What the difference of the next snapshot is told against. */
   lastSnapshot: string | undefined
 
@@ -31,9 +34,16 @@ export class Tab {
     this.cdp = cdp
     this.targetId = targetId
     this.browserContextId = browserContextId
-    page.on('crash', () => {
-      this.isCrashed = true
-    })
+    page.on('crash', () => this.#crash.abort(new Error('Page crashed')))
+  }
+
+  /** Aborted when the page crashes, which not everything that waits for it is told. */
+  get crashed(): AbortSignal {
+    return this.#crash.signal
+  }
+
+  get isCrashed(): boolean {
+    return this.#crash.signal.aborted
   }
 
   get isUsable(): boolean {
@@ -55,17 +65,22 @@ export class Tab {
     }
   }
 
-  /** Ends what scripts of the page are doing; whether the page then answers. */
-  async interrupt(): Promise<boolean> {
+  /** Whether its scripts let it answer. */
+  async answers(): Promise<boolean> {
     try {
-      await within(answerMs, async () => {
-        await this.cdp.send('Runtime.terminateExecution')
-        await this.cdp.send('Runtime.evaluate', { expression: '0', silent: true })
-      })
+      await within(answerMs, () => this.cdp.send('Runtime.evaluate', { expression: '0', silent: true }))
       return true
     } catch {
       return false
     }
+  }
+
+  /** Ends what scripts of the page are doing; whether the page then answers, and goes on answering. */
+  async interrupt(): Promise<boolean> {
+    this.cdp.send('Runtime.terminateExecution').catch(() => {})
+    if (!(await this.answers())) return false
+    await delay(relapseMs)
+    return await this.answers()
   }
 
   /** Whether it could be closed in time. */

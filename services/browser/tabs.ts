@@ -6,7 +6,7 @@ import { pageLine } from './page-text.ts'
 import { Tab } from './tab.ts'
 
 /** Popups of one page that are closed between two actions, before the page itself is. */
-const maxRefusedPopups = 20
+const maxRefusedPopups = 100
 
 /** The pages of a session: those that were asked for, and those that pages have opened themselves. */
 export class Tabs {
@@ -18,6 +18,8 @@ export class Tabs {
   #nextNumber = 0
   /** The page that is being opened on request; any other that appears is a popup. */
   #opening = 0
+  /** Popups that are about to be tabs. */
+  #arriving = 0
   #refusedPopups = 0
   #change = new AbortController()
 
@@ -106,12 +108,15 @@ export class Tabs {
   }
 
   async #takePopup(page: Page): Promise<void> {
-    const opener = await page.opener().catch(() => null)
-    if (this.list().length < browserBounds.tabs) {
-      const tab = await this.#adopt(page, this.#nextNumber++)
+    if (this.list().length + this.#arriving < browserBounds.tabs) {
+      this.#arriving += 1
+      const tab = await this.#adopt(page, this.#nextNumber++).finally(() => {
+        this.#arriving -= 1
+      })
       this.#notices.add('popup', `The page opened tab ${tab.number}: ${tab.url}`)
       return
     }
+    const opener = await page.opener().catch(() => null)
     this.#refusedPopups += 1
     this.#notices.add(
       'popup',

@@ -3,6 +3,9 @@ import { failureText, isTimeout } from '../errors.ts'
 import { pageLine } from '../page-text.ts'
 import type { ActionContext, Actions } from './action.ts'
 
+const errorPageMs = 1_000
+const guardStatuses = new Set([403, 502])
+
 export const navigationActions: Actions<'navigate' | 'go_back' | 'go_forward' | 'reload'> = {
   async navigate({ url, wait_until }, context) {
     const loaded = await loadAddress(url, wait_until, context)
@@ -33,9 +36,11 @@ export async function loadAddress(
     const response = await loading(context, ({ tab, timeLeft }) =>
       tab.page.goto(url.href, { waitUntil, ...timeLeft() }),
     )
-    const refusal = response && refusalFor(response.url(), since, context)
-    if (refusal && response.status() === 403) throw new RuntimeError('forbidden', `blocked: ${refusal}`)
-    return { status: response?.status() ?? null }
+    const status = response?.status() ?? null
+    // The guard's own answer, which the browser takes for the site's.
+    const failure = response && guardStatuses.has(response.status()) && guardFailure(response.url(), since, context)
+    if (failure) throw new RuntimeError('upstream_failed', failure)
+    return { status }
   } catch (thrown) {
     // What a site sends to be saved is no page; the download goes on.
     if (/Download is starting/.test(reasonOf(thrown))) return { status: null, download: true }
@@ -59,18 +64,16 @@ async function loading<T>(context: ActionContext, load: (context: ActionContext)
   try {
     return await load(context)
   } catch (thrown) {
-    if (isTimeout(thrown))
-      throw new RuntimeError(
-        'conflict',
-        'The page did not finish loading in time; what is there can be used',
-        undefined,
-        {
-          cause: thrown,
-        },
-      )
+    if (isTimeout(thrown)) {
+      // What is still on its way would come between the page and what is done with it next.
+      context.tab.cdp.send('Page.stopLoading').catch(() => {})
+      const message = 'The page did not finish loading in time; what is there can be used'
+      throw new RuntimeError('conflict', message, undefined, { cause: thrown })
+    }
+    if (/net::(?!ERR_ABORTED)/.test(reasonOf(thrown))) await errorPage(context)
     const wanted = /(?:at|navigating to ")\s*(https?:[^\s"]+)/.exec(reasonOf(thrown))?.[1]
-    const refusal = wanted !== undefined && refusalFor(wanted, since, context)
-    if (refusal) throw new RuntimeError('forbidden', `blocked: ${refusal}`, undefined, { cause: thrown })
+    const failure = wanted !== undefined && guardFailure(wanted, since, context)
+    if (failure) throw new RuntimeError('upstream_failed', failure, undefined, { cause: thrown })
     const text = failureText(thrown)
     throw text !== undefined && /net::/.test(reasonOf(thrown))
       ? new RuntimeError('upstream_failed', text, undefined, { cause: thrown })
@@ -78,9 +81,16 @@ async function loading<T>(context: ActionContext, load: (context: ActionContext)
   }
 }
 
-function refusalFor(address: string, since: number, { session }: ActionContext): string | undefined {
-  const host = URL.parse(address)?.hostname.replace(/^\[|\]$/g, '')
-  return host === undefined ? undefined : session.refusalSince(since, host)
+/** The browser's own page for what could not be loaded: it comes a little later, and between the next navigation and its page. */
+async function errorPage({ tab: { page }, signal }: ActionContext): Promise<void> {
+  const options = { waitUntil: 'commit', timeout: errorPageMs, signal } as const
+  // That it has not come is no harm.
+  await page.waitForURL(/^chrome-error:/, options).catch(() => {})
+}
+
+function guardFailure(address: string, since: number, { session }: ActionContext): string | undefined {
+  const host = URL.parse(address)?.host
+  return host === undefined ? undefined : session.failureSince(since, host)
 }
 
 async function moveInHistory(direction: 'back' | 'forward', context: ActionContext) {
