@@ -25,6 +25,7 @@ const exempt = new Set([
   'POST /api/a2a/hello',
   'GET /api/webhooks/whatsapp',
   'POST /api/webhooks/whatsapp',
+  'POST /api/webhooks/slack',
   'POST /api/webhooks/telegram',
   // Pages of plugins: files of a guest, in a frame that may do nothing.
   'GET /plugins/:name',

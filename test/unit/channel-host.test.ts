@@ -202,6 +202,8 @@ test('sending that fails five times in a row rests, and goes on once one message
 test('a change of settings touches the adapter that it is about alone', async () => {
   const scene = await openChannels({ telegram: 'calm', signal: 'calm' })
   await Promise.all([scene.untilState('telegram', 'connected'), scene.untilState('signal', 'connected')])
+  const connected = () => scene.reports.filter(({ state }) => state === 'connected').map(({ name }) => name)
+  await eventually('the kernel has heard of both', () => connected().length === 2, 15_000)
   const before = scene.reports.length
   await scene.configure({ telegram: 'calm', signal: 'calm' })
   expect(scene.reports.length).toBe(before)
