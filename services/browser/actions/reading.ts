@@ -4,7 +4,7 @@ import { browserBounds } from '#sdk/services/browser-actions.ts'
 import { isTimeout } from '../errors.ts'
 import { pageText } from '../page-text.ts'
 import type { Actions } from './action.ts'
-import { describe, findElement, locate, named } from './element.ts'
+import { describe, locate, named, withElement } from './element.ts'
 
 /** What is used of a page. */
 declare const document: { body: { innerText: string } | null; documentElement: { outerHTML: string } | null }
@@ -31,15 +31,16 @@ export const readingActions: Actions<'read_page' | 'get_html' | 'wait_for'> = {
   },
   async get_html({ selector, ref }, context) {
     const target = { selector, ref }
-    const locator = locate(target, context) ?? context.tab.page.locator('css=html')
-    await findElement(target, locator, context)
-    const read = await locator.evaluate(
-      (element: { outerHTML: string }, most) => ({
-        html: element.outerHTML.slice(0, most),
-        length: element.outerHTML.length,
-      }),
-      outputBytes,
-      context.timeLeft(),
+    const whole = selector === undefined && ref === undefined
+    const read = await withElement(whole ? { selector: 'html' } : target, 'read', context, (locator, options) =>
+      locator.evaluate(
+        (element: { outerHTML: string }, most) => ({
+          html: element.outerHTML.slice(0, most),
+          length: element.outerHTML.length,
+        }),
+        outputBytes,
+        options,
+      ),
     )
     const html = cutOutput(pageText(read.html, outputBytes), outputBytes)
     return { ...named(target), html, html_length: read.length, truncated: html.length < read.length }
