@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { Lookup } from '#sdk/egress/checked-addresses.ts'
-import { RuntimeError } from '#sdk/errors.ts'
+import { isErrorOf, RuntimeError } from '#sdk/errors.ts'
 import type { ActionRequest, ActionResult, BrowserSettings, BrowserState } from '#sdk/services/browser.ts'
 import { browserBounds } from '#sdk/services/browser-actions.ts'
 import { isRepeatable } from './actions/actions.ts'
@@ -96,6 +96,7 @@ export class Sessions {
         }
       }
     } catch (cause) {
+      if (isErrorOf(cause, 'conflict')) return { success: false, data: null, error: cause.message, notices: [] }
       if (signal.aborted) throw new RuntimeError('cancelled', undefined, undefined, { cause })
       if (!deadline.aborted) throw cause
       const message = `${request.action} did not finish within ${request.timeout_ms / 1_000} s`
@@ -105,7 +106,7 @@ export class Sessions {
 
   async state(): Promise<BrowserState> {
     const sessions = await this.#settledSessions()
-    const running = this.#running
+    const running = this.#running?.browser.isConnected() ? this.#running : undefined
     const last = sessions.toSorted((one, other) => other.lastUsedAt.localeCompare(one.lastUsedAt))[0]
     return {
       running: running !== undefined,

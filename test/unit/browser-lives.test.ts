@@ -1,9 +1,11 @@
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { unpackBundled } from '../../services/browser/find-executable.ts'
 import { forkBrowserService, startBrowserService } from '../support/browser-service.ts'
+import { freePort } from '../support/free-port.ts'
 import { type NastySite, startNastySite } from '../support/nasty-site.ts'
 import { rssMb } from '../support/process-memory.ts'
 import { listProcesses, processesNaming, treePids } from '../support/processes.ts'
@@ -94,6 +96,15 @@ test('a browser that does not start leaves no process, and says why', async () =
   })
 })
 
+test('other tools may reach the browser at a port, and at none unless one is named', async () => {
+  const port = await freePort()
+  const service = await startBrowserService({ settings: { cdp_port: port } })
+  onTestFinished(() => service.close())
+  await service.browser.start({})
+  const version = await (await fetch(`http://127.0.0.1:${port}/json/version`)).json()
+  expect(version).toMatchObject({ Browser: expect.stringContaining('Chrom') })
+})
+
 test('sessions that nobody uses are closed, and then the browser ends', async () => {
   const service = await startBrowserService({ settings: { ...settingsOf(), idle_ms: 800 } })
   onTestFinished(() => service.close())
@@ -150,3 +161,22 @@ function rssOf(pid: number): number {
     ? rssMb(pid)
     : 0
 }
+
+test('the browser that Keel brings along is found where there is no other, and works', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'keel-bundled-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const { TMPDIR } = process.env
+  process.env.TMPDIR = folder
+  onTestFinished(() => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = TMPDIR
+  })
+  const executable_path = await unpackBundled()
+  expect(executable_path).toContain(folder)
+  expect(process.env.TMPDIR).toBe(folder)
+  const service = await startBrowserService({ settings: { ...settingsOf(), executable_path } })
+  onTestFinished(() => service.close())
+  expect(await service.done('navigate', { url: `${site.origin}/second` })).toMatchObject({ title: 'Second' })
+  chmodSync(dirname(executable_path), 0o777)
+  await expect(unpackBundled()).rejects.toMatchObject({ kind: 'unavailable' })
+}, 40_000)
