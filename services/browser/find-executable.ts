@@ -1,3 +1,5 @@
+import { lstat, mkdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { RuntimeError } from '#sdk/errors.ts'
 import { findProgram, isProgram } from '#sdk/find-program.ts'
@@ -47,12 +49,29 @@ function findInstalled(): string | undefined {
   return folders.flatMap((folder) => windowsPlaces.map((place) => join(folder, place))).find(isProgram)
 }
 
-async function unpackBundled(): Promise<string> {
+/** It unpacks itself to wherever temporary files go, and takes what is there already: so it is told a folder of our own. */
+export async function unpackBundled(): Promise<string> {
+  const { TMPDIR } = process.env
   try {
     const { default: chromium } = await import('@sparticuz/chromium')
+    process.env.TMPDIR = await ownFolder()
     return await chromium.executablePath()
   } catch (cause) {
     const advice = 'install one, or name it in browser.executable_path'
     throw new RuntimeError('unavailable', `Chrome/Chromium not found; ${advice}`, undefined, { cause })
+  } finally {
+    if (TMPDIR === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = TMPDIR
   }
+}
+
+/** That nobody else can put anything into. */
+async function ownFolder(): Promise<string> {
+  const user = process.getuid?.() ?? 0
+  const folder = join(tmpdir(), `keel-chromium-${user}`)
+  await mkdir(folder, { mode: 0o700, recursive: true })
+  const { uid, mode } = await lstat(folder)
+  if (process.platform !== 'win32' && (uid !== user || (mode & 0o077) !== 0))
+    throw new Error(`${folder} belongs to somebody else, or is open to others`)
+  return folder
 }

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino'
 import type { Lookup } from '#sdk/egress/checked-addresses.ts'
-import { RuntimeError } from '#sdk/errors.ts'
+import { isErrorOf, RuntimeError } from '#sdk/errors.ts'
 import type { ActionRequest, ActionResult, BrowserSettings, BrowserState } from '#sdk/services/browser.ts'
 import { browserBounds } from '#sdk/services/browser-actions.ts'
 import { isRepeatable } from './actions/actions.ts'
 import { untilAborted } from './deadline.ts'
-import { BrowserLost } from './errors.ts'
+import { BrowserLost, isGone } from './errors.ts'
 import { findExecutable } from './find-executable.ts'
 import { type GuardProxy, openGuard } from './guard-proxy.ts'
 import { launchBrowser, type RunningBrowser } from './launch.ts'
@@ -96,6 +96,7 @@ export class Sessions {
         }
       }
     } catch (cause) {
+      if (isErrorOf(cause, 'conflict')) return { success: false, data: null, error: cause.message, notices: [] }
       if (signal.aborted) throw new RuntimeError('cancelled', undefined, undefined, { cause })
       if (!deadline.aborted) throw cause
       const message = `${request.action} did not finish within ${request.timeout_ms / 1_000} s`
@@ -105,7 +106,7 @@ export class Sessions {
 
   async state(): Promise<BrowserState> {
     const sessions = await this.#settledSessions()
-    const running = this.#running
+    const running = this.#running?.browser.isConnected() ? this.#running : undefined
     const last = sessions.toSorted((one, other) => other.lastUsedAt.localeCompare(one.lastUsedAt))[0]
     return {
       running: running !== undefined,
@@ -142,7 +143,9 @@ export class Sessions {
     const opening = this.#makeRoom().then(async () => {
       const { settings, profiles, log, lookup } = this.#options
       const running = await this.#ensureBrowser()
-      const session = await Session.open({ name, profile, running, settings, profiles, log, lookup })
+      const session = await Session.open({ name, profile, running, settings, profiles, log, lookup }).catch((cause) => {
+        throw isGone(cause) ? new RuntimeError('unavailable', 'The browser has ended', undefined, { cause }) : cause
+      })
       await this.#resume(session)
       return session
     })
@@ -193,7 +196,12 @@ export class Sessions {
     await session.close().catch(() => {})
   }
 
-  #ensureBrowser(): Promise<RunningBrowser> {
+  async #ensureBrowser(): Promise<RunningBrowser> {
+    const last = this.#running
+    if (last && !last.browser.isConnected()) {
+      await last.close()
+      await this.#ended(last)
+    }
     this.#browser ??= this.#launch().catch((thrown) => {
       this.#browser = undefined
       throw thrown
@@ -207,7 +215,9 @@ export class Sessions {
     const executable = await findExecutable(executable_path)
     this.#guard ??= await openGuard({
       allowedHosts: () => [],
-      onFailure: ({ reason }) => log.warn({ reason }, 'the browser itself had no connection'),
+      // What the browser would tell its maker, and fetch from there.
+      lookup: async () => [],
+      onFailure: ({ host }) => log.debug({ host }, 'the browser itself has no way out'),
     })
     const running = await launchBrowser({ executable, headless, proxy: this.#guard.url, cdpPort })
     this.#running = running

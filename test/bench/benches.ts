@@ -9,6 +9,7 @@ export const benches: Record<string, () => Promise<Bench>> = {
   'event-loop': async () => (await import('./event-loop.ts')).eventLoop,
   memory: async () => (await import('./memory.ts')).memory,
   scheduler: async () => (await import('./scheduler.ts')).scheduler,
+  browser: async () => (await import('./browser.ts')).browser,
   'process-memory': async () => (await import('./process-memory.ts')).processMemory,
   'start-up': async () => (await import('./start-up.ts')).startUp,
   websocket: async () => (await import('./websocket.ts')).websocket,

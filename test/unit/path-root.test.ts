@@ -42,6 +42,7 @@ async function append(path: string, text: string): Promise<void> {
 test('reads, adds to, replaces and lists what is inside', async () => {
   expect(await read('notes/a.txt')).toBe('inside')
   expect(await read('./notes//a.txt')).toBe('inside')
+  await expect(openInside(root, 'notes/a.txt', 'create')).rejects.toMatchObject({ kind: 'conflict' })
   await append('notes/a.txt', ' and more')
   expect(await read('notes/a.txt')).toBe('inside and more')
   await makeParentInside(root, 'new/deep/b.txt')

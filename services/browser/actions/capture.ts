@@ -1,7 +1,7 @@
 import { RuntimeError } from '#sdk/errors.ts'
 import { browserBounds } from '#sdk/services/browser-actions.ts'
 import type { ActionContext, Actions } from './action.ts'
-import { findElement, locate, withElement } from './element.ts'
+import { locate, withElement } from './element.ts'
 
 /** Of a full page, in pixels: what is below is left out. */
 const maxHeight = 16_384
@@ -10,12 +10,15 @@ const streamPart = 262_144
 export const captureActions: Actions<'screenshot' | 'pdf'> = {
   async screenshot({ selector, ref, full_page, format }, context) {
     const target = { selector, ref }
-    const locator = locate(target, context)
-    if (locator) await findElement(target, locator, context)
-    const options = { type: format, ...context.timeLeft() }
-    const picture = locator
-      ? await withElement(target, 'pictured', () => locator.screenshot(options))
-      : await context.tab.page.screenshot({ ...options, ...(full_page && (await wholePage(context))) })
+    const picture = locate(target, context)
+      ? await withElement(target, 'pictured', context, (locator, options) =>
+          locator.screenshot({ type: format, ...options }),
+        )
+      : await context.tab.page.screenshot({
+          type: format,
+          ...context.timeLeft(),
+          ...(full_page && (await wholePage(context))),
+        })
     if (picture.length > browserBounds.imageBytes) throw tooLarge('picture')
     const data = picture.toString('base64')
     return { format, data_base64_length: data.length, approximate_bytes: picture.length, data }

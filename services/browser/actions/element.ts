@@ -21,7 +21,7 @@ export function locate({ selector, ref }: Target, { tab: { page } }: Pick<Action
 }
 
 /** As `locate`, for actions that need one. */
-export function locateOne(target: Target, context: Pick<ActionContext, 'tab'>): Locator {
+function locateOne(target: Target, context: Pick<ActionContext, 'tab'>): Locator {
   const locator = locate(target, context)
   if (!locator) throw new RuntimeError('invalid', 'selector or ref is required')
   return locator
@@ -32,37 +32,41 @@ export function named({ selector, ref }: Target): Target {
   return { ...(selector !== undefined && { selector }), ...(ref !== undefined && { ref }) }
 }
 
-interface Box {
-  x: number
-  y: number
-  width: number
-  height: number
-}
+type Options = ReturnType<ActionContext['timeLeft']>
 
-/** Waits a moment for the element; where it is in the visible page, or null for one that takes no room. */
-export async function findElement(target: Target, locator: Locator, { timeLeft }: ActionContext): Promise<Box | null> {
-  const { timeout, signal } = timeLeft()
+/**
+ * Does something with an element: waits a moment for it to be there, and then as long as there is time for it to be
+ * ready. `not_found`, or `conflict` with what stood in the way.
+ */
+export async function withElement<T>(
+  target: Target,
+  what: string,
+  context: ActionContext,
+  act: (locator: Locator, options: Options) => Promise<T>,
+): Promise<T> {
+  const locator = locateOne(target, context)
+  const { timeout, signal } = context.timeLeft()
   try {
-    return await locator.boundingBox({ timeout: Math.min(timeout, findMs), signal })
+    return await act(locator, { timeout: Math.min(timeout, findMs), signal })
   } catch (thrown) {
-    throw isTimeout(thrown) || isStaleRef(thrown) ? notFound(target, thrown) : selectorError(target, thrown)
-  }
-}
-
-/** Does something with an element that is there, and says what stood in the way when that takes too long. */
-export async function withElement<T>(target: Target, what: string, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act()
-  } catch (thrown) {
+    if (isStaleRef(thrown)) throw notFound(target, thrown)
     if (!isTimeout(thrown)) throw selectorError(target, thrown)
-    throw new RuntimeError('conflict', `${describe(target)} could not be ${what}: ${obstacleOf(thrown)}`, undefined, {
-      cause: thrown,
+    if ((await locator.count()) === 0) throw notFound(target, thrown)
+    const left = context.timeLeft()
+    if (left.timeout <= 1) throw notReady(target, what, thrown)
+    return await act(locator, left).catch((again) => {
+      throw isTimeout(again) ? notReady(target, what, again) : again
     })
   }
 }
 
 export function describe({ selector, ref }: Target): string {
   return ref === undefined ? `selector '${selector}'` : `ref '${ref}'`
+}
+
+function notReady(target: Target, what: string, cause: unknown): RuntimeError {
+  const message = `${describe(target)} could not be ${what}: ${obstacleOf(cause)}`
+  return new RuntimeError('conflict', message, undefined, { cause })
 }
 
 function notFound(target: Target, cause: unknown): RuntimeError {

@@ -4,15 +4,13 @@ import { openInside } from '#sdk/path-root.ts'
 import { browserBounds } from '#sdk/services/browser-actions.ts'
 import { untilAborted } from '../deadline.ts'
 import type { Actions } from './action.ts'
-import { findElement, locateOne, named, withElement } from './element.ts'
+import { named, withElement } from './element.ts'
 
 export const fileActions: Actions<'upload' | 'downloads'> = {
   async upload({ selector, ref, paths }, context) {
     const target = { selector, ref }
-    const locator = locateOne(target, context)
-    await findElement(target, locator, context)
     const files = await readFiles(context.session.settings().workspace, paths)
-    await withElement(target, 'given files', () => locator.setInputFiles(files, context.timeLeft()))
+    await withElement(target, 'given files', context, (locator, options) => locator.setInputFiles(files, options))
     return { ...named(target), files: files.map(({ name, buffer }) => ({ name, bytes: buffer.length })) }
   },
   async downloads(_, { session: { downloads }, timeLeft }) {

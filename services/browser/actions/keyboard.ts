@@ -1,24 +1,20 @@
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import type { Actions } from './action.ts'
-import { findElement, locate, locateOne, named, withElement } from './element.ts'
+import { locate, named, withElement } from './element.ts'
 
 export const keyboardActions: Actions<'type' | 'press_key' | 'select'> = {
   async type({ selector, ref, text, submit }, context) {
     const target = { selector, ref }
-    const locator = locateOne(target, context)
-    await findElement(target, locator, context)
-    await withElement(target, 'typed into', () => locator.fill(text, context.timeLeft()))
-    if (submit) await withElement(target, 'submitted', () => locator.press('Enter', context.timeLeft()))
+    await withElement(target, 'typed into', context, (locator, options) => locator.fill(text, options))
+    if (submit) await withElement(target, 'submitted', context, (locator, options) => locator.press('Enter', options))
     return { ...named(target), text, length: text.length }
   },
   async press_key({ selector, ref, key }, context) {
     const target = { selector, ref }
-    const locator = locate(target, context)
     try {
-      if (locator) {
-        await findElement(target, locator, context)
-        await withElement(target, 'focused', () => locator.press(key, context.timeLeft()))
-      } else await context.tab.page.keyboard.press(key)
+      if (locate(target, context))
+        await withElement(target, 'focused', context, (locator, options) => locator.press(key, options))
+      else await context.tab.page.keyboard.press(key)
     } catch (thrown) {
       if (!/Unknown key/.test(reasonOf(thrown))) throw thrown
       throw new RuntimeError('invalid', `There is no key '${key}'`, undefined, { cause: thrown })
@@ -27,9 +23,7 @@ export const keyboardActions: Actions<'type' | 'press_key' | 'select'> = {
   },
   async select({ selector, ref, value }, context) {
     const target = { selector, ref }
-    const locator = locateOne(target, context)
-    await findElement(target, locator, context)
-    const values = await withElement(target, 'set', () => locator.selectOption(value, context.timeLeft()))
+    const values = await withElement(target, 'set', context, (locator, options) => locator.selectOption(value, options))
     return { ...named(target), values }
   },
 }

@@ -1,6 +1,6 @@
-import { RuntimeError } from '#sdk/errors.ts'
+import type { Locator } from 'playwright'
 import type { ActionContext, Actions } from './action.ts'
-import { describe, findElement, locate, locateOne, named, type Target, withElement } from './element.ts'
+import { locate, named, type Target, withElement } from './element.ts'
 
 /** What is used of a page. */
 interface Scrollable {
@@ -10,47 +10,66 @@ declare const scrollBy: (by: { left: number; top: number; behavior: 'instant' })
 declare const scrollX: number
 declare const scrollY: number
 
+/** For an element to say where it is now, unless it is gone. */
+const lateMs = 250
+
 export const pointingActions: Actions<'click' | 'hover' | 'scroll'> = {
   async click({ selector, ref, button, count }, context) {
     const target = { selector, ref }
-    const locator = locateOne(target, context)
-    const at = await centreOf(target, context)
-    await withElement(target, 'clicked', () => locator.click({ button, clickCount: count, ...context.timeLeft() }))
+    const at = await pointAt(target, 'clicked', context, (locator, options) =>
+      locator.click({ button, clickCount: count, ...options }),
+    )
     return { ...named(target), ...at }
   },
   async hover({ selector, ref }, context) {
     const target = { selector, ref }
-    const locator = locateOne(target, context)
-    const at = await centreOf(target, context)
-    await withElement(target, 'pointed at', () => locator.hover(context.timeLeft()))
-    return { ...named(target), ...at }
+    return {
+      ...named(target),
+      ...(await pointAt(target, 'pointed at', context, (locator, options) => locator.hover(options))),
+    }
   },
   async scroll({ selector, ref, x, y }, context) {
     const target = { selector, ref }
-    const locator = locate(target, context)
     const { page } = context.tab
-    if (locator) {
-      await findElement(target, locator, context)
-      await withElement(target, 'scrolled to', () => locator.scrollIntoViewIfNeeded(context.timeLeft()))
-    }
-    if (locator && (x !== 0 || y !== 0)) {
-      await withElement(target, 'scrolled in', () =>
-        locator.evaluate((element: Scrollable, by) => element.scrollBy(by.x, by.y), { x, y }, context.timeLeft()),
-      )
-    } else if (!locator) await page.evaluate((by) => scrollBy({ left: by.x, top: by.y, behavior: 'instant' }), { x, y })
+    if (locate(target, context)) {
+      await withElement(target, 'scrolled to', context, async (locator, options) => {
+        await locator.scrollIntoViewIfNeeded(options)
+        if (x !== 0 || y !== 0)
+          await locator.evaluate((element: Scrollable, by) => element.scrollBy(by.x, by.y), { x, y }, options)
+      })
+    } else await page.evaluate((by) => scrollBy({ left: by.x, top: by.y, behavior: 'instant' }), { x, y })
     return { ...named(target), ...(await page.evaluate(() => ({ x: scrollX, y: scrollY }))) }
   },
 }
 
-/** In pixels of the visible page, into which the element is scrolled when it is outside. */
-async function centreOf(target: Target, context: ActionContext): Promise<{ x: number; y: number }> {
-  const locator = locateOne(target, context)
-  let box = await findElement(target, locator, context)
-  const size = context.tab.page.viewportSize()
-  if (box && size && (box.y < 0 || box.x < 0 || box.y + box.height > size.height || box.x + box.width > size.width)) {
-    await withElement(target, 'scrolled to', () => locator.scrollIntoViewIfNeeded(context.timeLeft()))
-    box = await findElement(target, locator, context)
-  }
-  if (!box) throw new RuntimeError('conflict', `${describe(target)} is not visible`)
-  return { x: box.x + box.width / 2, y: box.y + box.height / 2 }
+interface Point {
+  x: number
+  y: number
+}
+
+/** Does something with the pointer over an element; the element's centre, in pixels of the visible page. */
+function pointAt(
+  target: Target,
+  what: string,
+  context: ActionContext,
+  act: (locator: Locator, options: ReturnType<ActionContext['timeLeft']>) => Promise<void>,
+): Promise<Point | null> {
+  return withElement(target, what, context, async (locator, options) => {
+    // Read while it is waited for, as it may be gone afterwards.
+    const before = centreOf(locator, options)
+    await act(locator, options)
+    const centre = await before
+    return isVisible(centre, context) ? centre : ((await centreOf(locator, { ...options, timeout: lateMs })) ?? centre)
+  })
+}
+
+async function centreOf(locator: Locator, options: ReturnType<ActionContext['timeLeft']>): Promise<Point | null> {
+  const box = await locator.boundingBox(options).catch(() => null)
+  return box && { x: box.x + box.width / 2, y: box.y + box.height / 2 }
+}
+
+/** It was scrolled to otherwise, and is somewhere else now. */
+function isVisible(point: Point | null, { tab }: ActionContext): boolean {
+  const size = tab.page.viewportSize()
+  return !point || !size || (point.x >= 0 && point.y >= 0 && point.x < size.width && point.y < size.height)
 }

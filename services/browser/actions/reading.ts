@@ -2,12 +2,16 @@ import { cutOutput } from '#sdk/cut-output.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { browserBounds } from '#sdk/services/browser-actions.ts'
 import { isTimeout } from '../errors.ts'
-import { pageText } from '../page-text.ts'
+import { pageLine, pageText } from '../page-text.ts'
 import type { Actions } from './action.ts'
-import { describe, findElement, locate, named } from './element.ts'
+import { describe, locate, named, withElement } from './element.ts'
 
 /** What is used of a page. */
-declare const document: { body: { innerText: string } | null; documentElement: { outerHTML: string } | null }
+declare const document: {
+  title: string
+  body: { innerText: string } | null
+  documentElement: { outerHTML: string } | null
+}
 
 const { pageTextLength, outputBytes } = browserBounds
 
@@ -16,6 +20,7 @@ export const readingActions: Actions<'read_page' | 'get_html' | 'wait_for'> = {
     const read = await tab.page.evaluate((most) => {
       const text = document.body?.innerText ?? ''
       return {
+        title: document.title.slice(0, most),
         text: text.slice(0, most),
         text_length: text.length,
         html_length: document.documentElement?.outerHTML.length ?? 0,
@@ -23,7 +28,7 @@ export const readingActions: Actions<'read_page' | 'get_html' | 'wait_for'> = {
     }, pageTextLength)
     return {
       url: tab.url,
-      title: await tab.title(),
+      title: pageLine(read.title),
       text: pageText(read.text, pageTextLength),
       html_length: read.html_length,
       truncated: read.text_length > pageTextLength,
@@ -31,15 +36,16 @@ export const readingActions: Actions<'read_page' | 'get_html' | 'wait_for'> = {
   },
   async get_html({ selector, ref }, context) {
     const target = { selector, ref }
-    const locator = locate(target, context) ?? context.tab.page.locator('css=html')
-    await findElement(target, locator, context)
-    const read = await locator.evaluate(
-      (element: { outerHTML: string }, most) => ({
-        html: element.outerHTML.slice(0, most),
-        length: element.outerHTML.length,
-      }),
-      outputBytes,
-      context.timeLeft(),
+    const whole = selector === undefined && ref === undefined
+    const read = await withElement(whole ? { selector: 'html' } : target, 'read', context, (locator, options) =>
+      locator.evaluate(
+        (element: { outerHTML: string }, most) => ({
+          html: element.outerHTML.slice(0, most),
+          length: element.outerHTML.length,
+        }),
+        outputBytes,
+        options,
+      ),
     )
     const html = cutOutput(pageText(read.html, outputBytes), outputBytes)
     return { ...named(target), html, html_length: read.length, truncated: html.length < read.length }
