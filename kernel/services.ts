@@ -52,6 +52,9 @@ const browserEnvNames = [
   'LOCALAPPDATA',
 ] as const
 
+/** What pages print and send comes through the process, however much it is. */
+const browserBytes = 1024 * 1024 * 1024
+
 /** A browser that nobody has used for so long is ended together with its process, in milliseconds. */
 const browserIdleMs = 900_000
 
@@ -102,6 +105,7 @@ export function serviceSpecs(terms: KernelTerms) {
       ),
       // Two of them would fight over the profiles, and the sessions of one are not the other's.
       stateful: true,
+      memoryBytes: browserBytes,
       idleStopMs: browserIdleMs,
     }),
     serviceSpec({
