@@ -3,19 +3,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type RunRow, readHome } from '../support/cron-rows.ts'
+import { type Hook, type RunRow, readHome, startHook } from '../support/cron-rows.ts'
 import { type Daemon, eventually, startDaemon } from '../support/daemon.ts'
 
 let home: string
 let keel: Daemon
+let hook: Hook
 
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), 'keel-home-'))
-  keel = await startDaemon({ home })
+  hook = await startHook()
+  keel = await startDaemon({ home, config: `[egress]\nallowed_hosts = ["${hook.host}"]\n` })
 }, 30_000)
 
 afterEach(async () => {
   await keel.dispose()
+  await hook.close()
   rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
 })
 
@@ -82,19 +85,20 @@ test.each([
 )
 
 test('an orderly stop in the middle of a run costs no attempt: the run goes on after the next start', async () => {
+  hook.fallSilent()
   const { id } = await keel.client.cron.createJob({
     body: {
       name: 'slow',
       schedule_kind: 'every',
       schedule_expr: '1s',
-      payload_json: { action: 'tool_call', tool: 'bash', input: { command: 'sleep 30' } },
-      after_crash: 'retry',
+      payload_json: { action: 'http', url: hook.url },
     },
   })
-  await eventually('it is under way', () => runs().some(({ status }) => status === 'running'))
+  await eventually('it is under way', () => hook.keys.length === 1)
   await keel.stop()
   expect(runs()[0]).toMatchObject({ status: 'waiting', attempt: 0 })
   keel = await startDaemon({ home })
-  await eventually('it is under way again', () => runs()[0]?.status === 'running')
-  expect(runs()[0]).toMatchObject({ job_id: id, attempt: 1 })
+  await eventually('it is under way again', () => hook.keys.length === 2, 15_000)
+  expect(runs()[0]).toMatchObject({ job_id: id, status: 'running', attempt: 1 })
+  expect(new Set(hook.keys).size).toBe(1)
 }, 60_000)
