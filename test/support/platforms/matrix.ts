@@ -172,11 +172,14 @@ export class FakeMatrix extends LoopbackPlatform {
     const waitMs = Number(url.searchParams.get('timeout') ?? 0)
     if (from >= this.#position && waitMs > 0) {
       const over = new AbortController()
-      request.socket.once('close', () => over.abort())
-      this.events.once('closed', () => over.abort())
+      const end = () => over.abort()
+      request.socket.once('close', end)
+      this.events.once('closed', end)
       const late = AbortSignal.any([over.signal, AbortSignal.timeout(waitMs)])
       this.events.emit('waiting')
       await once(this.events, 'pushed', { signal: late }).catch(() => {})
+      request.socket.off('close', end)
+      this.events.off('closed', end)
       if (over.signal.aborted) return
     }
     const filter = JSON.parse(url.searchParams.get('filter') ?? '{}') as {
