@@ -100,7 +100,7 @@ export class SchedulerTerms {
 
       take: ({ now, holder, limit }) => {
         if (this.#stage !== 'open') return { runs: [] }
-        this.#lapseOfTheDead()
+        this.#lapseOfTheDead(timestamp(now))
         if (!isRunWaiting(store.read, timestamp(now))) return { runs: [] }
         desk.tell(lapseLeases(store.write, { endedBy: timestamp(now) }, deps.deliver))
         const until = timestamp(now + schedulerSettingsOf(config.current()).lease_ms)
@@ -194,11 +194,11 @@ export class SchedulerTerms {
     while (this.#lapse({ endedBy: 'now' }) > 0);
   }
 
-  /** A process that is known to have died is not waited for until its leases end. */
-  #lapseOfTheDead(): void {
+  /** A process that is known to have died is not waited for until its leases end: its runs may be taken from `at` on. */
+  #lapseOfTheDead(at: string): void {
     for (const [holder, pid] of this.#holders) {
       if (isRunning(pid)) continue
-      while (this.#lapse({ holder }) > 0);
+      while (this.#lapse({ holder, at }) > 0);
       this.#holders.delete(holder)
     }
   }

@@ -165,14 +165,15 @@ export function maxAttempts({ trigger }: Pick<CronRunRow, 'trigger'>, { max_retr
  */
 export function lapseLeases(
   db: WritableDb,
-  which: { endedBy: string } | { holder: string },
+  which: { endedBy: string } | { holder: string; at: string },
   deliver: Deliver,
 ): RunNews[] {
   const [condition, value] =
     'holder' in which
       ? ['lease_holder = @value', which.holder]
       : [`(@value = 'now' OR lease_expires_at <= @value)`, which.endedBy]
-  const at = 'holder' in which || which.endedBy === 'now' ? timestamp() : which.endedBy
+  const given = 'holder' in which ? which.at : which.endedBy
+  const at = given === 'now' ? timestamp() : given
   return db.transaction(() => {
     const text = `SELECT * FROM cron_runs WHERE status = 'running' AND ${condition} LIMIT @limit`
     const lost = sql(db, text).all({ value, limit: maxLapses }) as CronRunRow[]

@@ -82,7 +82,8 @@ export class Loop {
     // What the kernel said is no longer so.
     if (hasClaimed || hasTaken) return 0
     if (next_at === null) return schedulerBounds.sleepMs
-    return next_at > clock.now() ? Math.min(schedulerBounds.sleepMs, next_at - clock.now()) : refusedMs
+    // What was to come when the kernel was asked may be due by now.
+    return next_at > now ? Math.min(schedulerBounds.sleepMs, Math.max(0, next_at - clock.now())) : refusedMs
   }
 
   async #claim(jobs: DueJob[], now: number): Promise<boolean> {
