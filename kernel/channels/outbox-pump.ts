@@ -16,6 +16,7 @@ import type { MessageButton, OutboundAttachment, SendOutcome } from '#sdk/channe
 import type { PlatformName } from '#sdk/channels/platforms.ts'
 import { isErrorOf, reasonOf } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
+import { jitter } from '#sdk/jitter.ts'
 import { redactText } from '#sdk/redact.ts'
 import type { Client } from '#sdk/service.ts'
 import type { channelsService } from '#sdk/services/channels.ts'
@@ -26,8 +27,8 @@ import { LanePump } from './lane-pump.ts'
 const conversationsAtOnce = 4
 /** How long a message waits after its first failure, its second and so on, in milliseconds. */
 export const backOffMs = [1_000, 5_000, 30_000, 300_000, 900_000] as const
-/** By how much of itself a wait is longer or shorter, so that what failed together is not tried again together. */
-const jitter = 0.2
+/** By how much of itself a wait that a platform has asked for is longer at the most. */
+const maxLateness = 0.2
 /** The longest wait that a platform may ask for, in milliseconds. */
 const longestWaitMs = 86_400_000
 /** How long a channel waits for a service that is not there, in milliseconds; less where it is told to be back. */
@@ -183,9 +184,9 @@ class Sender {
   /** Never shorter than the platform has asked for. */
   #waitMs(attempts: number, retryAfterMs: number | null): number {
     const { random = Math.random } = this.#deps
-    if (retryAfterMs !== null) return Math.min(longestWaitMs, retryAfterMs * (1 + jitter * random()))
+    if (retryAfterMs !== null) return Math.min(longestWaitMs, retryAfterMs * (1 + maxLateness * random()))
     const base = backOffMs[Math.min(Math.max(attempts, 1), backOffMs.length) - 1] ?? 0
-    return base * (1 - jitter + 2 * jitter * random())
+    return base * jitter(random)
   }
 
   #bury(row: DeliveryRow, failure: Parameters<typeof killDelivery>[2]): void {

@@ -2,6 +2,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { newId } from '#sdk/ids.ts'
+import { isRunning } from '#sdk/is-running.ts'
 import type { Home } from '../home.ts'
 
 const handoverRecord = z.object({
@@ -35,7 +36,7 @@ export function findHandover(home: Home): HandoverRecord | undefined {
 /** A handover that has begun and not ended, unless the process that arranged it is gone. */
 export function handoverUnderWay(home: Home): HandoverRecord | undefined {
   const record = findHandover(home)
-  return record && !isOver(record) && isAlive(record.arranged_by) ? record : undefined
+  return record && !isOver(record) && isRunning(record.arranged_by) ? record : undefined
 }
 
 export function isOver({ state }: HandoverRecord): boolean {
@@ -73,11 +74,3 @@ export function recordHandover(home: Home, from_pid: number): (change: Partial<H
 }
 
 const fileOf = ({ run }: Home) => join(run, 'handover.json')
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}

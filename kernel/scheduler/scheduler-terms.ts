@@ -18,6 +18,7 @@ import { type CronRunRow, countRunsUnderWay } from '#kernel/store/cron-runs.ts'
 import { cutOutput } from '#sdk/cut-output.ts'
 import { isErrorOf, RuntimeError } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
+import { isRunning } from '#sdk/is-running.ts'
 import { schedule } from '#sdk/schedule/schedule.ts'
 import type { ServiceHandlers } from '#sdk/service.ts'
 import { type HttpCall, payloadBounds } from '#sdk/services/cron-payload.ts'
@@ -208,14 +209,6 @@ export class SchedulerTerms {
     const news = lapseLeases(store.write, which, deliver)
     desk.tell(news)
     return news.length
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
   }
 }
 

@@ -1,9 +1,9 @@
+import { jitter } from '#sdk/jitter.ts'
 import type { ServiceSpec } from './spec.ts'
 
 /** Waits before a restart, in milliseconds: at once after the first crash, then doubling. */
 const firstDelayMs = 100
 const maxDelayMs = 10_000
-const jitter = 0.2
 /** A process that has been ready this long starts the count of crashes in a row anew. */
 const healthyMs = 60_000
 /**
@@ -80,6 +80,6 @@ export class RestartBudget {
   #delay(inARow: number, maxMs: number): number {
     if (inARow <= 1) return 0
     const delay = Math.min(firstDelayMs * 2 ** (inARow - 2), maxMs)
-    return Math.round(delay * (1 + jitter * (2 * this.#random() - 1)))
+    return Math.round(delay * jitter(this.#random))
   }
 }

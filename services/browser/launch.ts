@@ -7,6 +7,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { Browser } from 'playwright'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
+import { isRunning } from '#sdk/is-running.ts'
 import { chromiumFlags } from './chromium-flags.ts'
 import { PipeTransport } from './pipe-transport.ts'
 
@@ -131,13 +132,4 @@ async function sweepFolders(): Promise<void> {
 
 function ownerOf(folder: string): number {
   return Number(folder.slice(folderPrefix.length).split('-')[0])
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (thrown) {
-    // It runs, and belongs to somebody else.
-    return (thrown as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }

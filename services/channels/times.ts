@@ -1,3 +1,5 @@
+import { jitter } from '#sdk/jitter.ts'
+
 /** A wait after a failure: doubled with each further one in a row, up to the most. */
 export interface BackOff {
   firstMs: number
@@ -59,11 +61,8 @@ export const channelTimes: Readonly<ChannelTimes> = {
   breaker: { firstMs: 15_000, mostMs: 300_000 },
 }
 
-/** Waits are spread by this share either way, so that many do not try at once. */
-const jitterShare = 0.2
-
 /** The wait after so many failures in a row, in milliseconds. */
 export function backOffMs({ firstMs, mostMs }: BackOff, failures: number): number {
   const waitMs = Math.min(firstMs * 2 ** (failures - 1), mostMs)
-  return Math.round(waitMs * (1 - jitterShare + 2 * jitterShare * Math.random()))
+  return Math.round(waitMs * jitter())
 }

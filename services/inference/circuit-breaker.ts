@@ -1,4 +1,5 @@
 import { timestamp } from '#sdk/ids.ts'
+import { jitter } from '#sdk/jitter.ts'
 import type { BreakerStatus, InferenceSettings, SavedBreaker } from '#sdk/services/inference.ts'
 import { type FailureCategory, failureTable } from './failure.ts'
 
@@ -13,8 +14,6 @@ export interface BreakerTools {
 
 /** How long a rate limit without Retry-After keeps a provider out, in milliseconds. */
 const rateLimitCooldownMs = 5_000
-/** Reopening times are spread by this share either way, so that many breakers do not probe at once. */
-const jitterShare = 0.2
 /** A provider also fails when, of at least so many calls within one window, this share did: successes in between set the count back. */
 const minTalliedCalls = 10
 const maxFailedShare = 0.5
@@ -203,7 +202,7 @@ export class CircuitBreaker {
     const failsOften = this.#takeTally(true)
     if (wasProbe) this.#cooldownMs = Math.min(this.#cooldownMs * 2, this.#settings.max_cooldown_seconds * 1000)
     const isOver = this.#state === 'closed' && (failsOften || this.#failures >= this.#settings.threshold)
-    if (wasProbe || isOver) this.#open(this.#cooldownMs * this.#jitter(), category)
+    if (wasProbe || isOver) this.#open(this.#cooldownMs * jitter(this.#tools.random), category)
   }
 
   /** True when too many of the window's calls have failed. */
@@ -215,10 +214,6 @@ export class CircuitBreaker {
     tally.calls += 1
     if (failed) tally.failed += 1
     return tally.calls >= minTalliedCalls && tally.failed >= tally.calls * maxFailedShare
-  }
-
-  #jitter(): number {
-    return 1 - jitterShare + 2 * jitterShare * this.#tools.random()
   }
 
   #trip(flag: 'credit' | 'auth', reason: string) {

@@ -5,6 +5,7 @@ import Database from 'better-sqlite3'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { CronRun } from '#sdk/contracts/cron.ts'
 import { timestamp } from '#sdk/ids.ts'
+import { pidOf } from '../support/cron-rows.ts'
 import { type Daemon, eventually, startDaemon, upstreamConfig } from '../support/daemon.ts'
 import { type SlowServer, startSlowServer } from '../support/slow-server.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
@@ -53,11 +54,6 @@ async function ended(job_id: string, deadlineMs = 20_000): Promise<CronRun> {
   return run
 }
 
-async function pidOf(name: string): Promise<number> {
-  const { services } = await keel.client.services.listServices()
-  return services.find((service) => service.name === name)?.pid ?? 0
-}
-
 test('a run that takes longer than its lease is not begun twice', { timeout: testMs }, async () => {
   const id = await once({ action: 'http', url: server.url })
   await server.asked
@@ -72,7 +68,7 @@ test('a run whose scheduler is killed is tried again by the next one, under the 
 }, async () => {
   const id = await once({ action: 'http', url: server.url })
   const key = await server.asked
-  process.kill(await pidOf('scheduler'), 'SIGKILL')
+  process.kill((await pidOf(keel, 'scheduler')) ?? Number.NaN, 'SIGKILL')
   await eventually('it is called again', () => server.keys.length === 2, 20_000)
   server.answer()
   expect(await ended(id)).toMatchObject({ status: 'success', attempt: 2 })
