@@ -8,8 +8,6 @@ import { untilAborted } from './deadline.ts'
 import { BrowserLost, failureText, isGone } from './errors.ts'
 import type { Session } from './session.ts'
 
-/** What gives up by itself does so this much before the action's deadline, in order to say why. */
-const headStart = { share: 0.1, mostMs: 500 }
 /** A browser that dies is known to be dead only a little after what it was doing has failed. */
 const deathMs = 250
 
@@ -19,8 +17,7 @@ export async function actOnce(
   request: ActionRequest,
   { endsAt, signal }: { endsAt: number; signal: AbortSignal },
 ): Promise<ActionResult> {
-  const ownEnd = endsAt - Math.min(request.timeout_ms * headStart.share, headStart.mostMs)
-  const timeLeft = () => ({ timeout: Math.max(1, Math.floor(ownEnd - performance.now())), signal })
+  const timeLeft = () => ({ timeout: Math.max(1, Math.floor(endsAt - performance.now())), signal })
   try {
     const data = await session.inTurn(signal, async () => {
       session.assertThere()

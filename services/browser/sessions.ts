@@ -15,6 +15,8 @@ import { type ProfileStore, Session } from './session.ts'
 
 /** Idle sessions are looked for this many times in the time after which they are closed. */
 const idleLooks = 4
+/** After an action's deadline, for what gives up by itself to say why; what does not is ended then. */
+const graceMs = 1_000
 
 export interface SessionsOptions {
   settings: () => BrowserSettings
@@ -81,7 +83,7 @@ export class Sessions {
   /** Performs an action; one that a dying browser has cut short is done again in a new one, where that does no harm. */
   async act(request: ActionRequest, signal: AbortSignal): Promise<ActionResult> {
     const endsAt = performance.now() + request.timeout_ms
-    const deadline = AbortSignal.timeout(request.timeout_ms)
+    const deadline = AbortSignal.timeout(request.timeout_ms + graceMs)
     const bounded = AbortSignal.any([signal, deadline])
     this.#usedAt = performance.now()
     try {

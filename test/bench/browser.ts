@@ -69,12 +69,13 @@ export const browser: Bench = {
     const service = await forkBrowserService({ settings: { allowed_hosts: [site.host] } })
     const bare = await chromium.launch({ executablePath: await findExecutable(null), args: ['--headless=new'] })
     try {
-      const figures: Figure[] = []
+      const compared: Compared[] = []
       for (const errand of errands) {
         say(`${errand.name}, ${rounds} times each`)
-        figures.push(...(await compare(errand, rounds, { site, service, bare, random })))
+        compared.push(await compare(errand, rounds, { site, service, bare, random }))
       }
-      return figures
+      const sum = (side: 'bareMs' | 'oursMs') => compared.reduce((total, one) => total + one[side], 0)
+      return [...compared, { name: 'all six', bareMs: sum('bareMs'), oursMs: sum('oursMs') }].flatMap(figuresOf)
     } finally {
       await bare.close()
       await service.close()
@@ -90,8 +91,14 @@ interface Sides {
   random: () => number
 }
 
+interface Compared {
+  name: string
+  bareMs: number
+  oursMs: number
+}
+
 /** In turn, so that whatever else the machine does befalls both alike. */
-async function compare({ name, bare, ours }: Errand, rounds: number, sides: Sides): Promise<Figure[]> {
+async function compare({ name, bare, ours }: Errand, rounds: number, sides: Sides): Promise<Compared> {
   const { origin } = sides.site
   const page = await sides.bare.newPage({ viewport: { width: 1_280, height: 720 } })
   await page.goto(origin)
@@ -108,8 +115,10 @@ async function compare({ name, bare, ours }: Errand, rounds: number, sides: Side
     times.ours.push(oursMs)
   }
   await page.close()
-  const bareMs = quantile(times.bare, 0.5)
-  const oursMs = quantile(times.ours, 0.5)
+  return { name, bareMs: quantile(times.bare, 0.5), oursMs: quantile(times.ours, 0.5) }
+}
+
+function figuresOf({ name, bareMs, oursMs }: Compared): Figure[] {
   return [
     { what: `${name}, bare Playwright`, value: bareMs, unit: 'ms p50' },
     { what: '… as an action of the service', value: oursMs, unit: 'ms p50' },

@@ -8,9 +8,9 @@ export interface ActionContext {
   session: Session
   /** The active one. */
   tab: Tab
-  /** Aborted at the action's deadline and when its caller turns away. */
+  /** Aborted a moment after the action's deadline, and when its caller turns away. */
   signal: AbortSignal
-  /** What is left of the action's time, a little less than its deadline: what gives up by itself can say why. */
+  /** What is left of the action's time: what gives up by itself then can say why. */
   timeLeft: () => { timeout: number; signal: AbortSignal }
 }
 

@@ -55,10 +55,9 @@ function pointAt(
   act: (locator: Locator, options: ReturnType<ActionContext['timeLeft']>) => Promise<void>,
 ): Promise<Point | null> {
   return withElement(target, what, context, async (locator, options) => {
-    // Read while it is waited for, as it may be gone afterwards.
-    const before = centreOf(locator, options)
-    await act(locator, options)
-    const centre = await before
+    const done = act(locator, options)
+    // Read while the page gets ready for it, as the element may be gone afterwards.
+    const [centre] = await Promise.all([centreOf(locator, options), done])
     return isVisible(centre, context) ? centre : ((await centreOf(locator, { ...options, timeout: lateMs })) ?? centre)
   })
 }
