@@ -16,6 +16,7 @@ import type { LogFeed } from './logs/logger.ts'
 import type { Memory } from './memory/memory.ts'
 import type { Plugins } from './plugins/registry.ts'
 import type { ToolJudge } from './policy/judge.ts'
+import type { Retention } from './retention/retention.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
 import type { SealedStore } from './secrets/sealed-store.ts'
 import type { NicknameWriter } from './sessions/nickname-writer.ts'
@@ -55,6 +56,7 @@ export interface Context {
   memory: Memory
   scheduler: Scheduler
   channels: Channels
+  retention: Retention
   browser: Browser
   toolbox: Toolbox
   turns: TurnRunner

@@ -2,6 +2,7 @@ import { schedule } from 'node-cron'
 import type { Logger } from 'pino'
 import type { Channels } from './channels/channels.ts'
 import type { Memory } from './memory/memory.ts'
+import type { Retention } from './retention/retention.ts'
 import { pruneCache } from './store/inference-state.ts'
 import type { Store } from './store/store.ts'
 
@@ -14,11 +15,13 @@ export function startHousekeeping({
   store,
   memory,
   channels,
+  retention,
   log,
 }: {
   store: Pick<Store, 'write'>
   memory: Pick<Memory, 'tidy'>
   channels: Pick<Channels, 'tidy'>
+  retention: Pick<Retention, 'tidy'>
   log: Logger
 }): () => void {
   function tidy() {
@@ -27,6 +30,7 @@ export function startHousekeeping({
       if (expired > 0) log.debug({ expired }, 'expired answers were removed from the cache')
       memory.tidy()
       channels.tidy()
+      retention.tidy()
     } catch (err) {
       log.warn({ err }, 'housekeeping failed')
     }

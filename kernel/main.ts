@@ -46,6 +46,7 @@ import { Memory } from './memory/memory.ts'
 import { Plugins } from './plugins/registry.ts'
 import { openJudge } from './policy/judge.ts'
 import { judgeSettings } from './policy/settings.ts'
+import { Retention } from './retention/retention.ts'
 import { Scheduler } from './scheduler/scheduler.ts'
 import { currentApiKey } from './secrets/api-key.ts'
 import { openProviderKeys } from './secrets/provider-keys.ts'
@@ -195,6 +196,8 @@ export async function startKernel({
       answerCommand: (command, message) => answerCommand(command, message, context),
     })
     undo.push(() => channels.close(0))
+    const retention = new Retention({ store, bus, config, log, channels })
+    guests.push(() => retention.close())
     const scheduler = new Scheduler({
       store,
       bus,
@@ -205,6 +208,7 @@ export async function startKernel({
       judge,
       approvals,
       memory,
+      retention,
       turns: () => turns,
       toolbox: () => toolbox,
       service: () => supervisor.client(schedulerService),
@@ -333,6 +337,7 @@ export async function startKernel({
       memory,
       scheduler,
       channels,
+      retention,
       browser,
       toolbox,
       turns,
@@ -390,7 +395,7 @@ export async function startKernel({
     const { bind, port } = config.current().server
     const address = { host: bind === 'localhost' ? '127.0.0.1' : bind, port }
     const { url } = await server.listen(listener ? { handle: listener } : address)
-    const stopHousekeeping = startHousekeeping({ store, memory, channels, log })
+    const stopHousekeeping = startHousekeeping({ store, memory, channels, retention, log })
     // What was cut off may be about to call one of their tools.
     await Promise.race([pluginsRead, delay(pluginsMs, undefined, { ref: false })])
     const resumed = turns.resumeUnfinished(inFlight)

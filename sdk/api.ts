@@ -20,6 +20,7 @@ import { modelsRoutes } from './contracts/models.ts'
 import { pluginsRoutes } from './contracts/plugins.ts'
 import { providersRoutes } from './contracts/providers.ts'
 import { recommendationsRoutes } from './contracts/recommendations.ts'
+import { retentionRoutes } from './contracts/retention.ts'
 import { rosterRoutes } from './contracts/roster.ts'
 import { runtimeRoutes } from './contracts/runtime.ts'
 import { servicesRoutes } from './contracts/services.ts'
@@ -67,6 +68,7 @@ export const api = {
   compat: compatRoutes,
   mcp: mcpRoutes,
   events: eventsRoutes,
+  retention: retentionRoutes,
   services: servicesRoutes,
   shell: shellRoutes,
 } as const

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { retentionRun } from './contracts/retention.ts'
 import { serviceState } from './contracts/services.ts'
 import { count, dollars, milliseconds, time } from './contracts/values.ts'
 import { toolStatus } from './services/agent.ts'
@@ -217,6 +218,8 @@ export const events = {
     changed: z.array(z.string()),
     deferred: z.array(z.string()),
   }),
+  /** Records that were kept for long enough are gone. */
+  retention_run: retentionRun,
   feedback_recorded: z.object({ turn_id: z.string(), session_id: z.string(), grade: z.int().min(1).max(5) }),
   skills_changed: z.object({ op: z.enum(['reload', 'toggle', 'delete', 'install']), ids: z.array(z.string()) }),
   /** `last_good`: an earlier version goes on in its place. */

@@ -18,6 +18,7 @@ import { memoryHandlers } from './memory.ts'
 import { modelsHandlers } from './models.ts'
 import { pluginsHandlers } from './plugins.ts'
 import { providersHandlers } from './providers.ts'
+import { retentionHandlers } from './retention.ts'
 import { servicesHandlers } from './services.ts'
 import { sessionsHandlers } from './sessions.ts'
 import { shellHandlers } from './shell.ts'
@@ -60,6 +61,7 @@ export const areas: Areas<typeof api, Context> = {
   compat: { table: api.compat, handlers: compatHandlers },
   mcp: { table: api.mcp, handlers: {} },
   events: { table: api.events, handlers: eventsHandlers },
+  retention: { table: api.retention, handlers: retentionHandlers },
   services: { table: api.services, handlers: servicesHandlers },
   shell: { table: api.shell, handlers: shellHandlers },
 }

@@ -6,6 +6,7 @@ import {
   findDelivery,
   insertDelivery,
   type NewDelivery,
+  pruneDeadLetters,
   pruneDeliveries,
   replayDeadLetter,
 } from '#kernel/store/channel-outbox.ts'
@@ -75,7 +76,15 @@ export class Outbox {
 
   /** Forgets up to `limit` that were sent or discarded before then; returns how many. */
   async prune(before: string, limit: number): Promise<number> {
-    const ids = pruneDeliveries(this.#deps.store.write, before, limit)
+    return this.#removeFiles(pruneDeliveries(this.#deps.store.write, before, limit))
+  }
+
+  /** Forgets up to `limit` dead letters from before then; returns how many. */
+  async pruneDeadLetters(before: string, limit: number): Promise<number> {
+    return this.#removeFiles(pruneDeadLetters(this.#deps.store.write, before, limit))
+  }
+
+  async #removeFiles(ids: readonly string[]): Promise<number> {
     for (const id of ids) await this.#deps.files.remove(id)
     return ids.length
   }

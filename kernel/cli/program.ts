@@ -34,6 +34,7 @@ import { developPlugin, packPlugin, testPlugin } from './plugin-author.ts'
 import { installPlugin } from './plugin-install.ts'
 import { newPlugin } from './plugin-new.ts'
 import { addProvider, removeProvider, setProviderKey } from './provider.ts'
+import { addRetentionCommands } from './retention-commands.ts'
 import { listServices, restartService } from './service.ts'
 import {
   auditSkills,
@@ -219,6 +220,7 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
   addCronCommands(program, session, onExitCode)
   addChannelCommands(program, session, onExitCode)
   addBrowserCommands(program, session)
+  addRetentionCommands(program, session)
 
   const skill = program
     .command('skill')

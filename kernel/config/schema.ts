@@ -7,6 +7,7 @@ import { cache, circuitBreaker, models } from './sections/models.ts'
 import { selfFunding, treasury, wallet, yieldSection } from './sections/money.ts'
 import { a2a, devices, discovery } from './sections/network.ts'
 import { providers } from './sections/providers.ts'
+import { retention } from './sections/retention.ts'
 import { scheduler } from './sections/scheduler.ts'
 import { approvals, security } from './sections/security.ts'
 import { cors, daemon, database, egress, server, update } from './sections/server.ts'
@@ -19,6 +20,7 @@ export const configSchema = z.strictObject(
     agent,
     server,
     scheduler,
+    retention,
     database,
     models,
     providers,

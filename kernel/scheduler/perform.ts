@@ -58,6 +58,8 @@ function act(attempt: Attempt, deps: ActionDeps): string | Promise<string> {
       return backUp(payload, deps)
     case 'prune_runs':
       return pruneRuns(payload, attempt, deps)
+    case 'prune':
+      return deps.retention.run('job', attempt.signal).then((run) => JSON.stringify(run))
     case 'noop':
       return ''
     case 'http':

@@ -243,3 +243,11 @@ export function pruneDeliveries(db: WritableDb, before: string, limit: number): 
     RETURNING id`
   return (sql(db, text).all(before, limit) as { id: string }[]).map(({ id }) => id)
 }
+
+/** Removes up to `limit` dead letters from before then; returns their ids. */
+export function pruneDeadLetters(db: WritableDb, before: string, limit: number): string[] {
+  const text = `DELETE FROM channel_outbox WHERE seq IN (
+      SELECT seq FROM channel_outbox WHERE status = 'dead_letter' AND created_at < ? ORDER BY seq LIMIT ?)
+    RETURNING id`
+  return (sql(db, text).all(before, limit) as { id: string }[]).map(({ id }) => id)
+}

@@ -14,6 +14,9 @@ export type WritableDb = ReadableDb &
 declare const readable: unique symbol
 declare const writable: unique symbol
 
+/** What SQLite calls it when empty pages leave the file a few at a time, on request. Only an empty database takes it. */
+export const incremental = 2
+
 export type Closable = { close(): void }
 
 /** How long opening may wait for a lock held by another process, in milliseconds. */
@@ -39,6 +42,7 @@ export function openWritable(
 ): WritableDb & Closable {
   const db = new Database(path, { timeout: openTimeoutMs })
   try {
+    db.pragma(`auto_vacuum = ${incremental}`)
     db.pragma('journal_mode = WAL')
     db.pragma(`synchronous = ${durability.toUpperCase()}`)
     db.pragma('foreign_keys = ON')

@@ -59,6 +59,8 @@ export const cronPayload = z.discriminatedUnion('action', [
   z.object({ action: z.literal('backup'), keep: z.int().min(1).max(365).default(7) }),
   /** Removes finished runs of all jobs that are older than `older_than_days`. */
   z.object({ action: z.literal('prune_runs'), older_than_days: z.int().min(1).max(3_650).default(30) }),
+  /** Removes what is older than `[retention]` keeps it. */
+  z.object({ action: z.literal('prune') }),
   z.object({ action: z.literal('noop') }),
 ])
 export type CronPayload = z.infer<typeof cronPayload>

@@ -59,6 +59,11 @@ beforeEach(() => {
           throw new RuntimeError('unavailable', 'the memory is busy')
         },
       },
+      retention: {
+        async run() {
+          throw new RuntimeError('conflict', 'old records are being removed already')
+        },
+      },
       turns: () => turns,
       toolbox: () => openToolbox([() => tools]),
       service: () => ({ wake: async () => null, configure: async () => null }),

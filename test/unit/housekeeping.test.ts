@@ -22,7 +22,7 @@ function scene({ failing = false } = {}) {
       if (failing) throw new Error('the memory is away')
     },
   }
-  const stop = startHousekeeping({ store, memory, channels: { tidy: () => {} }, log })
+  const stop = startHousekeeping({ store, memory, channels: { tidy: () => {} }, retention: { tidy: () => {} }, log })
   return { ticks, lines, stop }
 }
 

@@ -6,6 +6,7 @@ import type { Home } from '#kernel/home.ts'
 import type { Memory } from '#kernel/memory/memory.ts'
 import { lowerAuthority } from '#kernel/policy/authority.ts'
 import type { ToolJudge } from '#kernel/policy/judge.ts'
+import type { Retention } from '#kernel/retention/retention.ts'
 import type { CronJobRow } from '#kernel/store/cron-jobs.ts'
 import type { CronRunRow } from '#kernel/store/cron-runs.ts'
 import type { Store } from '#kernel/store/store.ts'
@@ -41,6 +42,7 @@ export interface ActionDeps {
   judge: ToolJudge
   approvals: Approvals
   memory: Pick<Memory, 'consolidate'>
+  retention: Pick<Retention, 'run'>
   /** There only once the kernel is. */
   turns: () => TurnRunner
   toolbox: () => Toolbox

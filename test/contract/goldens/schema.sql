@@ -534,6 +534,22 @@ CREATE TABLE policy_decisions (
   created_at TEXT NOT NULL
   , approval_id TEXT);
 
+-- table retention_marks
+CREATE TABLE retention_marks (kind TEXT PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
+
+-- table retention_runs
+CREATE TABLE retention_runs (
+  id TEXT PRIMARY KEY,
+  started_by TEXT NOT NULL CHECK (started_by IN ('housekeeping', 'job', 'operator')),
+  started_at TEXT NOT NULL,
+  duration_ms INTEGER NOT NULL,
+  -- How many of each kind went.
+  removed_json TEXT NOT NULL,
+  freed_bytes INTEGER NOT NULL,
+  file_bytes INTEGER NOT NULL,
+  error TEXT
+  );
+
 -- table schema_version
 CREATE TABLE schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL);
 
