@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import type { Approvals } from '#kernel/approvals/approvals.ts'
 import { decideByWord } from '#kernel/approvals/decide-by-word.ts'
 import { resolveAuthority } from '#kernel/policy/authority.ts'
@@ -21,6 +22,7 @@ const maxAnswerLength = 200
 
 export interface PressDeps extends Pick<MessageDeps, 'grantsOf'> {
   approvals: Pick<Approvals, 'decide'>
+  log: Logger
   service: () => Pick<Client<typeof channelsService>, 'answerPress'>
 }
 
@@ -37,6 +39,6 @@ export function handlePress({ channel }: InboxRow, press: InboundPress, deps: Pr
   void deps
     .service()
     .answerPress({ channel, external_id: press.external_id, text: text.slice(0, maxAnswerLength) })
-    .catch(() => {})
+    .catch((err) => deps.log.debug({ err, channel }, 'a pressed button was not acknowledged'))
   return isCreator ? null : 'not allowed'
 }

@@ -72,15 +72,14 @@ export class SchedulerTerms {
       due: async ({ now, limit }) => {
         this.#lookedAt = performance.now()
         await this.#begun.promise
-        if (this.#stage !== 'open') return { jobs: [], waiting: 0, next_at: null }
-        const { jobs, waiting, next_at } = findDue(store.read, timestamp(now), limit)
+        if (this.#stage !== 'open') return { jobs: [], next_at: null }
+        const { jobs, next_at } = findDue(store.read, timestamp(now), limit)
         return {
           jobs: jobs.map(({ schedule_json, next_run_at, ...job }) => ({
             ...job,
             schedule: schedule.parse(JSON.parse(schedule_json)),
             next_run_at: Date.parse(next_run_at),
           })),
-          waiting,
           next_at: next_at === null ? null : Date.parse(next_at),
         }
       },

@@ -200,16 +200,12 @@ const takeable = `
 
 export interface Due {
   jobs: DueRow[]
-  waiting: number
   next_at: string | null
 }
 
-/** Jobs whose time has come, up to `limit` runs that may be taken, and when there is more to do. */
+/** Up to `limit` jobs whose time has come, and when there is more to do. */
 export function findDue(db: ReadableDb, now: string, limit: number): Due {
   const jobs = listDueJobs(db, now, limit)
-  const { waiting } = sql(db, `SELECT count(*) AS waiting FROM (${takeable})`).get({ now, limit }) as {
-    waiting: number
-  }
   const { put_off, lease_end } = sql(
     db,
     `SELECT
@@ -218,7 +214,7 @@ export function findDue(db: ReadableDb, now: string, limit: number): Due {
        (SELECT min(lease_expires_at) FROM cron_runs WHERE status = 'running') AS lease_end`,
   ).get({ now }) as { put_off: string | null; lease_end: string | null }
   const times = [nextJobAt(db), put_off, lease_end].filter((at) => at !== null)
-  return { jobs, waiting, next_at: times.sort()[0] ?? null }
+  return { jobs, next_at: times.sort()[0] ?? null }
 }
 
 /** Whether a run may be taken, or a lease has ended: to hear that there is none, nobody waits for the lock. */

@@ -172,8 +172,6 @@ export const kernelForScheduler = service('kernel', {
     params: clock.extend({ limit: z.number().int() }),
     result: z.object({
       jobs: z.array(dueJob),
-      /** Runs that may be taken now. */
-      waiting: z.number().int(),
       /** When the next job, the next put-off run or the end of a lease is due; null with none of them. */
       next_at: z.number().int().nullable(),
     }),

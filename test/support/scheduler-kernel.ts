@@ -144,7 +144,6 @@ export class SchedulerKernel {
     ].filter((at) => at !== null)
     return {
       jobs: due.toSorted((a, b) => a.next_run_at - b.next_run_at).slice(0, limit),
-      waiting: this.runs.filter((run) => this.#isTakeable(run, now)).length,
       next_at: soonest.length > 0 ? Math.min(...soonest) : null,
     }
   }
