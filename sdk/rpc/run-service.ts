@@ -1,7 +1,7 @@
-import { flushCompileCache } from 'node:module'
 import { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { keepCompiledCode } from '../keep-compiled.ts'
 import { serviceLog } from '../log.ts'
 import { type Client, fingerprint, type ServiceContract, type ServiceHandlers } from '../service.ts'
 import { maxServiceFrameBytes } from './channel.ts'
@@ -10,8 +10,6 @@ import { socketChannel } from './socket-channel.ts'
 
 /** The descriptor on which the kernel hands a service its end of the socket pair. */
 const wireFd = 3
-/** After its start-up, in milliseconds, a service keeps its compiled code for the next start. */
-const compileCacheMs = 1_000
 /** What `close` may take, in milliseconds: without a kernel nobody is left to end a process that hangs in it. */
 const closeMs = 1_000
 
@@ -58,8 +56,7 @@ export function runService<S extends ServiceContract, K extends ServiceContract>
   peer.notify('$/hello', { name: contract.name, pid: process.pid, fingerprint: fingerprint(contract, kernelContract) })
   ready = Promise.try(setUp, peer.connect(kernelContract), log).then((setup) => {
     peer.serve(contract, setup.handlers)
-    // At its end would be too late for a process that is killed.
-    setTimeout(flushCompileCache, compileCacheMs).unref()
+    keepCompiledCode()
     return setup
   })
   ready.catch((err) => {

@@ -1,5 +1,6 @@
 import { workerData } from 'node:worker_threads'
 import type { PlatformName } from '#sdk/channels/platforms.ts'
+import { keepCompiledCode } from '#sdk/keep-compiled.ts'
 import { serviceLog } from '#sdk/log.ts'
 import { Peer } from '#sdk/rpc/peer.ts'
 import { portChannel } from '#sdk/rpc/port-channel.ts'
@@ -50,6 +51,7 @@ peer.answerControl('$/ping', (): Pulse => {
 })
 peer.serve(adapterService, serveAdapter({ adapter, platform: name, times, errorText, log }))
 peer.notify('$/hello', { mode: adapter.mode })
+keepCompiledCode()
 const received = reception.run((signal) => {
   intake.reopen()
   return adapter.receive(signal)
