@@ -4,6 +4,7 @@ import { toolStatus } from '../services/agent.ts'
 import { memoryScores, memorySource, memoryTier } from '../services/memory-entry.ts'
 import { selectionEvent } from './models.ts'
 import { clampedInteger, flag } from './query.ts'
+import { replayChanges, replayEvent, replayRecord, replayReport } from './replays.ts'
 import { analysis, tip } from './tips.ts'
 import { count, dollars, fraction, milliseconds, time } from './values.ts'
 
@@ -118,6 +119,17 @@ export const turnsRoutes = {
   getTurnContext: get('/api/turns/:id/context', {
     summary: 'Get context snapshot for a turn',
     response: turnContext,
+  }),
+  replayTurn: post('/api/turns/:id/replay', {
+    summary: 'Run a recorded turn again under other terms, without effects',
+    kind: 'stream',
+    body: replayChanges.prefault({}),
+    response: replayReport,
+    event: replayEvent,
+  }),
+  listTurnReplays: get('/api/turns/:id/replays', {
+    summary: 'List the replays of a turn, newest first',
+    response: z.object({ replays: z.array(replayRecord) }),
   }),
   listTurnTools: get('/api/turns/:id/tools', {
     summary: 'Get tool calls for a turn',

@@ -96,9 +96,11 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
     const answer = collector.finish()
     const quality = scoreAnswer(answer, router.now() - startedAt)
     call.succeed()
-    router.quality.observe(model, quality, provider.is_local)
+    // What an old question is answered under changed terms says nothing about how a model does its work.
+    const counts = request.purpose !== 'replay'
+    if (counts) router.quality.observe(model, quality, provider.is_local)
     settle(answer.usage.tokens_in + answer.usage.tokens_out)
-    return { answer, cost: record(answer.usage, quality), quality }
+    return { answer, cost: record(answer.usage, counts ? quality : null), quality }
   } catch (thrown) {
     const failure = signal.aborted ? undefined : toUpstreamFailure(thrown)
     const mayBeBilled = watch.wasAccepted && (!collector.isEmpty || !failure || silentlyBilled.has(failure.category))
@@ -110,7 +112,8 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
       throw signal.reason
     }
     call.fail(failure.category, failure.facts.retryAfterMs)
-    if (failureTable[failure.category].quality) router.quality.observe(model, 0, provider.is_local)
+    if (request.purpose !== 'replay' && failureTable[failure.category].quality)
+      router.quality.observe(model, 0, provider.is_local)
     throw failure
   } finally {
     watch.close()
