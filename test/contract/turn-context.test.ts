@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import { turnsHandlers } from '#kernel/areas/turns.ts'
+import { openConfig } from '#kernel/config/live-config.ts'
 import { createEventBus } from '#kernel/events/bus.ts'
 import { appendMessage } from '#kernel/store/messages.ts'
 import { insertSession } from '#kernel/store/sessions.ts'
@@ -13,10 +14,13 @@ import { contextPlan } from '#sdk/services/agent.ts'
 import { planContext } from '../../services/agent/context.ts'
 import type { Recollection } from '../../services/agent/memory.ts'
 import { startHttpKernel, testKey } from '../support/http-kernel.ts'
+import { tempHome } from '../support/temp-home.ts'
 import { temporaryStore } from '../support/temp-store.ts'
 import { nothingRecalled, recalledMemory, somePlan, turnJob } from '../support/turn-fixtures.ts'
 
 const turn_id = 'turn'
+
+const nothingToReplay = () => Promise.reject(new Error('nothing is replayed here'))
 
 /** The turn routes over a database that has one turn, not yet planned. */
 async function scene() {
@@ -28,7 +32,7 @@ async function scene() {
   const attempt = beginAttempt(store.write, turn_id)
   const kernel = await startHttpKernel(
     { turns: { table: turnsRoutes, handlers: turnsHandlers } },
-    { store, turns: { find: () => undefined } },
+    { store, turns: { find: () => undefined }, replays: { run: nothingToReplay }, config: openConfig(tempHome(), {}) },
     {
       pending: new Set(['turns.getTurnTips', 'turns.analyzeTurn', 'turns.getSessionInsights', 'turns.analyzeSession']),
     },
