@@ -4,11 +4,12 @@ import { apiGrant, resolveAuthority } from '#kernel/policy/authority.ts'
 import { listReplays } from '#kernel/store/replays.ts'
 import { selectionsOfTurn } from '#kernel/store/selections.ts'
 import { listToolCalls } from '#kernel/store/tool-calls.ts'
-import { findContextPlan, findContextSnapshot } from '#kernel/store/turn-steps.ts'
+import { findContextSnapshot, listModelSteps } from '#kernel/store/turn-steps.ts'
 import { countTurns, listTurns, loadTurn } from '#kernel/store/turns.ts'
 import type { ReplayEvent } from '#sdk/contracts/replays.ts'
 import type { turnsRoutes } from '#sdk/contracts/turns.ts'
 import { RuntimeError } from '#sdk/errors.ts'
+import { contextOfTurn } from './context-of-turn.ts'
 import { memoryOfTurn } from './memory-of-turn.ts'
 import { toolCallFailed, toolCallView } from './tool-call-view.ts'
 
@@ -53,7 +54,8 @@ export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, TurnsConte
     const turn = loadTurn(store.read, params.id)
     const stored = findContextSnapshot(store.read, turn.id)
     const snapshot = stored ?? noSnapshot
-    const plan = findContextPlan(store.read, turn.id)
+    const steps = listModelSteps(store.read, turn.id)
+    const plan = steps.find((step) => step.kind === 'context')?.plan
     const calls = listToolCalls(store.read, turn.id)
     return {
       turn_id: turn.id,
@@ -82,6 +84,7 @@ export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, TurnsConte
       compaction_stage: null,
       skills: plan?.skills ?? [],
       ...memoryOfTurn(plan?.memory),
+      ...contextOfTurn(store.read, turn, steps),
     }
   },
 

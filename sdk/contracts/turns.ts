@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { get, post } from '../route.ts'
 import { toolStatus } from '../services/agent.ts'
 import { memoryScores, memorySource, memoryTier } from '../services/memory-entry.ts'
+import { contextBlock, contextLeftOutBlock, turnModelCall } from './context-blocks.ts'
 import { selectionEvent } from './models.ts'
 import { clampedInteger, flag } from './query.ts'
 import { replayChanges, replayEvent, replayRecord, replayReport } from './replays.ts'
@@ -78,6 +79,18 @@ export const turnContext = z.object({
   memory_left_out: z.array(z.object({ tier: memoryTier, id: z.string(), score: fraction, reason: z.string() })),
   /** Why nothing could be recalled; null where it could. */
   memory_unavailable: z.string().nullable(),
+  /** The message as it is stored, and the answer, cut at 64 KiB; null where there is none. */
+  question: z.string().nullable(),
+  answer: z.string().nullable(),
+  question_tokens: count,
+  /** What the model saw, in that order; empty where no plan of it was kept. They add up to `total_tokens` and the question. */
+  blocks: z.array(contextBlock),
+  left_out: z.array(contextLeftOutBlock),
+  /** The sum of the blocks, what the provider counted for the turn's first call, and how far the one is above the other, as a share of it. */
+  estimated_tokens_in: count,
+  billed_tokens_in: count.nullable(),
+  estimate_error: z.number().nullable(),
+  model_calls: z.array(turnModelCall),
 })
 export type TurnContext = z.infer<typeof turnContext>
 
