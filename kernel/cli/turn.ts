@@ -1,4 +1,4 @@
-import type { ContextBlock, ContextSource } from '#sdk/contracts/context-blocks.ts'
+import type { ContextBlock, ContextLeftOutBlock, ContextSource } from '#sdk/contracts/context-blocks.ts'
 import type { Feedback } from '#sdk/contracts/feedback.ts'
 import type { SelectionEvent } from '#sdk/contracts/models.ts'
 import type { Tip } from '#sdk/contracts/tips.ts'
@@ -160,24 +160,28 @@ function printContext(out: Output, context: TurnContext, all: boolean): void {
   out.table(['PART', 'SOURCE', 'TOKENS', 'SCORE', 'BEGINS WITH'], blockRows(context.blocks, all))
   if (context.left_out.length === 0) return
   heading(out, 'Left out')
-  out.table(
-    ['PART', 'SOURCE', 'TOKENS', 'SCORE', 'WHY'],
-    (all ? context.left_out : context.left_out.slice(0, 3 * maxMessages)).map(
-      ({ kind, source, tokens: size, score, reason }) => [
-        kind,
-        sourceText(source),
-        size === null ? nothing : tokens(size),
-        score === null ? nothing : score.toFixed(2),
-        oneLine(reason, 60),
-      ],
-    ),
-  )
-  const more = context.left_out.length - 3 * maxMessages
-  if (!all && more > 0) out.note(`and ${more} more: --all shows them`)
+  out.table(['PART', 'SOURCE', 'TOKENS', 'SCORE', 'WHY'], leftOutRows(context.left_out, all))
+}
+
+/** Skills that nothing in the message asks for are told as one line unless all are wanted. */
+function leftOutRows(leftOut: readonly ContextLeftOutBlock[], all: boolean): string[][] {
+  const uncalled = all ? [] : leftOut.filter(({ reason }) => reason === 'not_called_for')
+  const rows = leftOut
+    .filter((block) => !uncalled.includes(block))
+    .map(({ kind, source, tokens: size, score, reason }) => [
+      kind,
+      sourceText(source),
+      size === null ? nothing : tokens(size),
+      score === null ? nothing : score.toFixed(2),
+      oneLine(reason, 60),
+    ])
+  if (uncalled.length > 0) rows.push(['skills', `${uncalled.length} skills`, nothing, nothing, 'not_called_for'])
+  return rows
 }
 
 function offBy(error: number): string {
   if (Math.abs(error) < 0.005) return 'as estimated'
+  if (error > 1) return `the estimate is ${(error + 1).toFixed(1)} times that`
   return `the estimate is ${percent(Math.abs(error))} ${error > 0 ? 'above' : 'below'} that`
 }
 
