@@ -30,6 +30,8 @@ export function loadRecordedTurn(db: ReadableDb, id: string): RecordedTurn {
   const steps = listSteps(db, id)
   const plan = steps.find((step) => step.kind === 'context')?.plan
   if (!plan) throw refusal('there is no record of what its model was shown')
+  const request = turnRequest.safeParse(JSON.parse(storedRequest(db, id)))
+  if (!request.success) throw refusal('how it was asked is not on record')
   const question = findMessage(db, turn.user_message_id ?? '')
   if (!question) throw refusal('its question has been deleted')
   const shown = plan.history_message_ids.map((message) => findMessage(db, message) ?? null)
@@ -38,7 +40,7 @@ export function loadRecordedTurn(db: ReadableDb, id: string): RecordedTurn {
   if (deleted > 0) throw refusal(`${deleted} of the messages that its model was shown have been deleted`)
   return {
     turn,
-    request: turnRequest.parse(JSON.parse(storedRequest(db, id))),
+    request: request.data,
     plan,
     steps,
     history,

@@ -1,12 +1,11 @@
 import { turnTotals } from '#kernel/turns/finish-turn.ts'
 import type { ReplaySide, ReplayStep } from '#sdk/contracts/replays.ts'
-import { cutOutput } from '#sdk/cut-output.ts'
 import { redactText } from '#sdk/redact.ts'
 import type { TurnStep } from '#sdk/services/agent.ts'
 
-/** How much of each text is told and kept, in bytes. */
-const maxContentBytes = 65_536
-const maxStepTextBytes = 2_048
+/** How much of each text is told and kept, in characters. */
+const maxContentChars = 65_536
+const maxStepTextChars = 2_048
 /** How many steps are told and kept. */
 const maxSteps = 200
 
@@ -29,8 +28,8 @@ export function replaySide(
     status: end.status,
     reason: end.reason,
     latency_ms: end.latency_ms,
-    content: told(end.content, maxContentBytes),
-    steps: steps.flatMap((step) => toldStep(step, answeredAt)).slice(0, maxSteps),
+    content: told(end.content, maxContentChars),
+    steps: steps.slice(0, maxSteps).flatMap((step) => toldStep(step, answeredAt)),
   }
 }
 
@@ -41,7 +40,7 @@ export function toldStep(step: TurnStep, answeredAt: (seq: number) => Answered):
     const { tokens_in, tokens_out } = usage
     const tools = tool_calls.map(({ name }) => name)
     const numbers = { tokens_in, tokens_out, cost, latency_ms, cached }
-    return [{ kind: 'model', seq: step.seq, model, ...numbers, text: told(text, maxStepTextBytes), tools }]
+    return [{ kind: 'model', seq: step.seq, model, ...numbers, text: told(text, maxStepTextChars), tools }]
   }
   if (step.kind === 'tool' && step.outcome) {
     const { status, output, duration_ms } = step.outcome
@@ -50,9 +49,9 @@ export function toldStep(step: TurnStep, answeredAt: (seq: number) => Answered):
         kind: 'tool',
         seq: step.seq,
         tool_name: step.call.name,
-        input: told(step.call.arguments, maxStepTextBytes),
+        input: told(step.call.arguments, maxStepTextChars),
         status,
-        output: told(output, maxStepTextBytes),
+        output: told(output, maxStepTextChars),
         duration_ms,
         answered: answeredAt(step.seq),
       },
@@ -61,6 +60,10 @@ export function toldStep(step: TurnStep, answeredAt: (seq: number) => Answered):
   return []
 }
 
-function told(text: string, maxBytes: number): string {
-  return cutOutput(redactText(text), maxBytes)
+/** A secret at the cut is known by what follows it; what lies far beyond is neither told nor looked at. */
+function told(text: string, maxChars: number): string {
+  const lookedAt = text.slice(0, 2 * maxChars)
+  const redacted = redactText(lookedAt)
+  const isWhole = redacted.length <= maxChars && lookedAt.length === text.length
+  return isWhole ? redacted : `${redacted.slice(0, maxChars).toWellFormed()} …`
 }

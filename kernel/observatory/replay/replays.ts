@@ -4,8 +4,9 @@ import type { LiveConfig } from '#kernel/config/live-config.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
 import { insertReplay } from '#kernel/store/replays.ts'
 import type { Store } from '#kernel/store/store.ts'
+import { loadTurn } from '#kernel/store/turns.ts'
 import type { Toolbox } from '#kernel/tools/toolbox.ts'
-import type { ReplayChanges, ReplayEvent, ReplayReport } from '#sdk/contracts/replays.ts'
+import type { ReplayChanges, ReplayEvent, ReplayRecord, ReplayReport, ReplaySide } from '#sdk/contracts/replays.ts'
 import { isErrorOf, RuntimeError, toRuntimeError } from '#sdk/errors.ts'
 import { newId, timestamp } from '#sdk/ids.ts'
 import type { Client, ServiceHandlers } from '#sdk/service.ts'
@@ -45,7 +46,7 @@ interface ReplaysDeps {
 
 interface Watcher {
   signal: AbortSignal
-  onEvent?: ((event: ReplayEvent) => void | Promise<void>) | undefined
+  onEvent?: (event: ReplayEvent) => void | Promise<void>
 }
 
 /** Recorded turns, run again by the agent itself against a kernel side that has no effects but the replay's own record. */
@@ -71,7 +72,7 @@ export class Replays {
 
   /** Throws what keeps the turn from being replayed, and `unavailable` where others are under way. */
   async run(turnId: string, changes: ReplayChanges, { signal, onEvent = () => {} }: Watcher): Promise<ReplayReport> {
-    const { store, bus, config, version, toolbox, inference } = this.#deps
+    const { store, config, version, toolbox, inference } = this.#deps
     this.#requireRoom()
     const recorded = loadRecordedTurn(store.read, turnId)
     const id = `${idPrefix}${newId()}`
@@ -85,33 +86,23 @@ export class Replays {
       answerCall: recordedCalls(recorded.steps),
       onStep: (step) => void onEvent({ type: 'step', step }),
     })
-    const startedAt = performance.now()
-    const both = AbortSignal.any([signal, this.#closing.signal])
     this.#live.set(id, live)
     try {
       await onEvent({ type: 'replay_start', replay_id: id, turn_id: turnId, model: replay.job.model })
-      const { status, reason, content } = await this.#reachEnd(live, replay, { signal: both, onEvent })
-      if (status === 'error' && live.refusal) throw live.refusal
-      const end = { status, reason, content, latency_ms: Math.round(performance.now() - startedAt) }
+      const both = AbortSignal.any([signal, this.#closing.signal])
+      const side = await this.#perform(live, replay, { signal: both, onEvent })
       const record = {
         replay_id: id,
         turn_id: turnId,
         created_at: timestamp(),
         changes,
-        replay: replaySide(live.steps, { ...end, answeredAt: live.answeredAt }),
+        replay: side,
         notes: replay.notes,
       }
-      await store.insist(() => insertReplay(store.write, record), storeWaitMs, both)
-      const { model, tokens_in, tokens_out, cost, latency_ms } = record.replay
-      const numbers = { model, status, tokens_in, tokens_out, cost, latency_ms }
-      bus.publish('replay_finished', {
-        replay_id: id,
-        turn_id: turnId,
-        session_id: recorded.turn.session_id,
-        ...numbers,
-      })
+      await this.#keep(record, both)
+      this.#announce(record, recorded)
       const original = originalSide(recorded)
-      return { ...record, original, diff: await wordDiff(original.content, record.replay.content) }
+      return { ...record, original, diff: await wordDiff(original.content, side.content) }
     } finally {
       this.#live.delete(id)
     }
@@ -120,6 +111,39 @@ export class Replays {
   /** Ends those under way. */
   close(): void {
     this.#closing.abort(new RuntimeError('unavailable', 'Keel is stopping', { retry_after_seconds: 2 }))
+  }
+
+  async #perform(live: LiveReplay, replay: ReplayPlan, watcher: Required<Watcher>): Promise<ReplaySide> {
+    const startedAt = performance.now()
+    const { status, reason, content } = await this.#reachEnd(live, replay, watcher)
+    if (status === 'error' && live.refusal) throw live.refusal
+    const latency_ms = Math.round(performance.now() - startedAt)
+    return replaySide(live.steps, { status, reason, content, latency_ms, answeredAt: live.answeredAt })
+  }
+
+  /** The turn may have been deleted meanwhile. */
+  #keep(record: ReplayRecord, signal: AbortSignal): Promise<void> {
+    const { write, insist } = this.#deps.store
+    const keep = () => {
+      loadTurn(write, record.turn_id)
+      insertReplay(write, record)
+    }
+    return insist(keep, storeWaitMs, signal)
+  }
+
+  #announce({ replay_id, turn_id, replay }: ReplayRecord, { turn }: RecordedTurn): void {
+    const { model, status, tokens_in, tokens_out, cost, latency_ms } = replay
+    this.#deps.bus.publish('replay_finished', {
+      replay_id,
+      turn_id,
+      session_id: turn.session_id,
+      model,
+      status,
+      tokens_in,
+      tokens_out,
+      cost,
+      latency_ms,
+    })
   }
 
   #requireRoom(): void {
@@ -135,11 +159,7 @@ export class Replays {
     return live
   }
 
-  async #reachEnd(
-    live: LiveReplay,
-    { job }: ReplayPlan,
-    { signal, onEvent }: Required<Watcher> & { onEvent: NonNullable<Watcher['onEvent']> },
-  ): Promise<TurnEnd> {
+  async #reachEnd(live: LiveReplay, { job }: ReplayPlan, { signal, onEvent }: Required<Watcher>): Promise<TurnEnd> {
     const { agent, log } = this.#deps
     for (let losses = 0; ; losses++) {
       const attempt = live.beginAttempt()
