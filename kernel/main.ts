@@ -222,7 +222,6 @@ export async function startKernel({
       agent: () => supervisor.client(agentService),
       inference: () => inference,
     })
-    guests.push(() => replays.close())
     const browser = new Browser({ config, log, secrets, service: () => supervisor.client(browserService) })
     const supervisor = startSupervisor({
       specs: serviceSpecs({
@@ -430,6 +429,7 @@ export async function startKernel({
       server,
       sockets,
       turns,
+      replays,
       memory,
       scheduler,
       channels,

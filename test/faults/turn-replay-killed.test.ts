@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Daemon, startDaemon, upstreamConfig } from '../support/daemon.ts'
@@ -6,6 +7,7 @@ import { startUpstream, type Upstream } from '../support/upstream.ts'
 
 let keel: Daemon
 let upstream: Upstream
+let home: string
 let turn_id: string
 
 const listing = { toolCalls: [{ name: 'list_directory', arguments: '{}' }] }
@@ -13,8 +15,9 @@ const writing = { toolCalls: [{ name: 'write_file', arguments: '{"path":"note.tx
 const words = { text: 'Nothing is there.' }
 
 beforeAll(async () => {
+  home = mkdtempSync(join(tmpdir(), 'keel-home-'))
   upstream = await startUpstream()
-  keel = await startDaemon({ config: upstreamConfig(upstream.url, '[cache]\nenabled = false\n') })
+  keel = await startDaemon({ home, config: upstreamConfig(upstream.url, '[cache]\nenabled = false\n') })
   const { id: session_id } = await keel.client.sessions.createSession({ body: { nickname: 'Faults' } })
   upstream.script([listing, words])
   turn_id = (await keel.client.agent.sendMessage({ body: { content: 'what is there?', session_id } })).turn_id
@@ -23,6 +26,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await keel.dispose()
   await upstream.close()
+  rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
 })
 
 function replay() {
@@ -72,7 +76,20 @@ test('a tool that is asked for when its agent dies has not run, and does not aft
   await kill('agent')
   expect(await outcome(broken)).toEqual(['ok', words.text, 'model', 'simulated', 'model'])
   thinks.resolve()
-  expect(existsSync(join(keel.home, 'workspace', 'note.txt'))).toBe(false)
+  expect(existsSync(join(home, 'workspace', 'note.txt'))).toBe(false)
   const { tool_calls } = await keel.client.turns.listTurnTools({ params: { id: turn_id } })
   expect(tool_calls.map(({ tool_name }) => tool_name)).toEqual(['list_directory'])
+})
+
+test('a stop of Keel ends a replay with a clear word, and costs no time', async () => {
+  const asked = upstream.requests.length
+  upstream.script({ fault: 'hang' })
+  const broken = replay().catch((error: unknown) => error)
+  await expect.poll(() => upstream.requests.length).toBe(asked + 1)
+  expect(await keel.stop()).toBe(0)
+  expect(await broken).toMatchObject({ kind: 'unavailable', message: 'Keel is stopping' })
+
+  keel = await startDaemon({ home })
+  upstream.script([listing, words])
+  expect(await outcome(replay())).toEqual(whole)
 })
