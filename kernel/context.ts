@@ -14,6 +14,7 @@ import type { InferenceView } from './inference/inference-view.ts'
 import type { ModelOverride } from './inference/model-override.ts'
 import type { LogFeed } from './logs/logger.ts'
 import type { Memory } from './memory/memory.ts'
+import type { Replays } from './observatory/replay/replays.ts'
 import type { Plugins } from './plugins/registry.ts'
 import type { ToolJudge } from './policy/judge.ts'
 import type { Retention } from './retention/retention.ts'
@@ -60,6 +61,7 @@ export interface Context {
   browser: Browser
   toolbox: Toolbox
   turns: TurnRunner
+  replays: Replays
   inFlight: InFlight
   rateLimits: RateLimits
   tickets: Tickets

@@ -8,6 +8,7 @@ import type { EventSockets } from './http/websocket.ts'
 import type { CostLedger } from './inference/cost-ledger.ts'
 import type { LiveLogFeed } from './logs/log-feed.ts'
 import type { Memory } from './memory/memory.ts'
+import type { Replays } from './observatory/replay/replays.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
 import type { Store } from './store/store.ts'
 import type { Supervisor } from './supervisor/supervisor.ts'
@@ -36,6 +37,7 @@ interface Parts {
   server: HttpServer
   sockets: EventSockets
   turns: TurnRunner
+  replays: Pick<Replays, 'close'>
   memory: Pick<Memory, 'close'>
   scheduler: Pick<Scheduler, 'close'>
   channels: Pick<Channels, 'close'>
@@ -59,6 +61,7 @@ export function kernelEndings(parts: Parts) {
     server,
     sockets,
     turns,
+    replays,
     memory,
     scheduler,
     channels,
@@ -92,6 +95,7 @@ export function kernelEndings(parts: Parts) {
       stopHousekeeping()
       const serverClosed = server.close(stopMs.turns + stopMs.requests)
       await Promise.all([scheduler.close(stopMs.turns), turns.close(stopMs.turns)])
+      replays.close()
       // What was answered in the end may still be sent.
       await channels.close(stopMs.channels)
       await Promise.all([memory.close(), browser.close(stopMs.browser)])
@@ -110,6 +114,7 @@ export function kernelEndings(parts: Parts) {
       // From here on nobody waits but those whose requests take too long.
       await scheduler.close(0)
       await turns.close(0)
+      replays.close()
       await channels.close(handoverMs.channels)
       await Promise.all([memory.close(), browser.close(handoverMs.browser)])
       feed.close()

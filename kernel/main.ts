@@ -43,6 +43,7 @@ import { inferenceSettingsOf } from './inference/settings.ts'
 import { openLogger } from './logs/logger.ts'
 import { logServiceLine } from './logs/service-line.ts'
 import { Memory } from './memory/memory.ts'
+import { Replays } from './observatory/replay/replays.ts'
 import { Plugins } from './plugins/registry.ts'
 import { openJudge } from './policy/judge.ts'
 import { judgeSettings } from './policy/settings.ts'
@@ -215,16 +216,26 @@ export async function startKernel({
       deliver: channels.deliver,
       destinationOf: channels.destinationOf,
     })
+    const replays = new Replays({
+      store,
+      bus,
+      config,
+      log,
+      version,
+      toolbox: () => toolbox,
+      agent: () => supervisor.client(agentService),
+      inference: () => inference,
+    })
     const browser = new Browser({ config, log, secrets, service: () => supervisor.client(browserService) })
     const supervisor = startSupervisor({
       specs: serviceSpecs({
         inference: inferenceTerms({ store, costs, bus, settings }),
-        agent: {
+        agent: replays.terms({
           recall: memory.recallForTurn,
           saveContext: (params) => contextStep(params, { store, bus }),
           infer: (params, call) => inferStep(params, call, { store, bus, inference }),
           callTool: (params, call) => toolStep(params, call, { store, bus, toolbox, judge, approvals, turns }),
-        },
+        }),
         memory: memory.terms,
         scheduler: scheduler.terms,
         channels: channels.terms,
@@ -341,6 +352,7 @@ export async function startKernel({
       browser,
       toolbox,
       turns,
+      replays,
       inFlight,
       rateLimits,
       tickets,
@@ -402,11 +414,11 @@ export async function startKernel({
     await channels.start({ announces: predecessor === undefined })
     memory.wake()
     scheduler.begin()
-    const replays = new AbortController()
-    guests.push(() => replays.abort())
+    const approvedCalls = new AbortController()
+    guests.push(() => approvedCalls.abort())
     // However slow they are: a tool that is not there yet is not one that is gone.
     pluginsRead
-      .then(() => replayApprovedCalls({ store, bus, log, judge, approvals, toolbox, signal: replays.signal }))
+      .then(() => replayApprovedCalls({ store, bus, log, judge, approvals, toolbox, signal: approvedCalls.signal }))
       .catch((err) => log.error({ err }, 'approved calls could not be begun'))
     log.info({ url, version, ms: Date.now() - startedAt, resumed_turns: resumed }, 'Keel is up')
     if (predecessor) {
@@ -422,6 +434,7 @@ export async function startKernel({
       server,
       sockets,
       turns,
+      replays,
       memory,
       scheduler,
       channels,

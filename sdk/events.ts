@@ -90,6 +90,18 @@ export const events = {
     react_turns: count,
     latency_ms: milliseconds,
   }),
+  /** A recorded turn was run again, for comparison; nothing came of it but its own record. */
+  replay_finished: z.object({
+    replay_id: z.string(),
+    turn_id: z.string(),
+    session_id: z.string(),
+    model: z.string().nullable(),
+    status: z.string(),
+    tokens_in: count,
+    tokens_out: count,
+    cost: dollars,
+    latency_ms: milliseconds,
+  }),
   stream_start: z.object({ turn_id: z.string(), session_id: z.string(), model: z.string() }),
   stream_chunk: z.object({ delta: z.string(), done: z.boolean(), session_id: z.string() }),
   stream_end: z.object({

@@ -1,11 +1,15 @@
 import type { RealHandlers } from '#kernel/areas/pending.ts'
 import type { Context } from '#kernel/context.ts'
+import { apiGrant, resolveAuthority } from '#kernel/policy/authority.ts'
+import { listReplays } from '#kernel/store/replays.ts'
 import { selectionsOfTurn } from '#kernel/store/selections.ts'
 import { listToolCalls } from '#kernel/store/tool-calls.ts'
-import { findContextPlan, findContextSnapshot } from '#kernel/store/turn-steps.ts'
+import { findContextSnapshot, listModelSteps } from '#kernel/store/turn-steps.ts'
 import { countTurns, listTurns, loadTurn } from '#kernel/store/turns.ts'
+import type { ReplayEvent } from '#sdk/contracts/replays.ts'
 import type { turnsRoutes } from '#sdk/contracts/turns.ts'
 import { RuntimeError } from '#sdk/errors.ts'
+import { contextOfTurn } from './context-of-turn.ts'
 import { memoryOfTurn } from './memory-of-turn.ts'
 import { toolCallFailed, toolCallView } from './tool-call-view.ts'
 
@@ -24,7 +28,10 @@ const noSnapshot = {
 /** The most turns in one answer, for a caller that asks for all. */
 const maxTurns = 5000
 
-type TurnsContext = Pick<Context, 'store'> & { turns: Pick<Context['turns'], 'find'> }
+type TurnsContext = Pick<Context, 'store' | 'config'> & {
+  turns: Pick<Context['turns'], 'find'>
+  replays: Pick<Context['replays'], 'run'>
+}
 
 export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, TurnsContext> = {
   listSessionTurns: ({ params, query }, { store }) => ({
@@ -47,7 +54,8 @@ export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, TurnsConte
     const turn = loadTurn(store.read, params.id)
     const stored = findContextSnapshot(store.read, turn.id)
     const snapshot = stored ?? noSnapshot
-    const plan = findContextPlan(store.read, turn.id)
+    const steps = listModelSteps(store.read, turn.id)
+    const plan = steps.find((step) => step.kind === 'context')?.plan
     const calls = listToolCalls(store.read, turn.id)
     return {
       turn_id: turn.id,
@@ -76,8 +84,24 @@ export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, TurnsConte
       compaction_stage: null,
       skills: plan?.skills ?? [],
       ...memoryOfTurn(plan?.memory),
+      ...contextOfTurn(store.read, turn, steps),
     }
   },
+
+  async replayTurn({ params, body, signal, headers, reply }, { config, replays }) {
+    const { level } = resolveAuthority({ grants: [apiGrant(config.current().security)], ceilings: [] })
+    if (level !== 'Creator') throw new RuntimeError('forbidden', 'replaying a turn needs Creator authority')
+    if (!headers.accept?.includes('text/event-stream')) return replays.run(params.id, body, { signal })
+    const onEvent = (event: ReplayEvent) => reply.sse({ signal }).send(event)
+    await onEvent({ type: 'replay_end', report: await replays.run(params.id, body, { signal, onEvent }) })
+    const stream = reply.sse({ signal })
+    await stream.send('[DONE]')
+    return stream.end()
+  },
+
+  listTurnReplays: ({ params }, { store }) => ({
+    replays: listReplays(store.read, loadTurn(store.read, params.id).id),
+  }),
 
   listTurnTools: ({ params }, { store }) => ({
     tool_calls: listToolCalls(store.read, params.id).map(toolCallView),

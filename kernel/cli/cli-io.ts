@@ -4,7 +4,8 @@ import type { Readable, Writable } from 'node:stream'
 export interface CliIo {
   env: NodeJS.ProcessEnv
   stdin: Readable & { isTTY?: boolean }
-  stdout: Writable & { isTTY?: boolean }
+  /** `columns`: how wide a terminal is. */
+  stdout: Writable & { isTTY?: boolean; columns?: number }
   stderr: Writable & { isTTY?: boolean }
   /** Aborts at Ctrl-C. */
   signal: AbortSignal

@@ -53,6 +53,7 @@ import { startDetached } from './start-detached.ts'
 import { startSuccessor } from './start-successor.ts'
 import { showStatus } from './status.ts'
 import { stop } from './stop.ts'
+import { addTurnCommands } from './turn-commands.ts'
 import { upgrade } from './upgrade.ts'
 
 export interface ProgramContext {
@@ -221,6 +222,7 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
   addChannelCommands(program, session, onExitCode)
   addBrowserCommands(program, session)
   addRetentionCommands(program, session)
+  addTurnCommands(program, session)
 
   const skill = program
     .command('skill')

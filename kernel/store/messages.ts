@@ -88,6 +88,19 @@ export function findMessage(db: ReadableDb, id: string): MessageRow | undefined 
   return sql(db, `SELECT ${columns} FROM session_messages WHERE id = ?`).get(id) as MessageRow | undefined
 }
 
+export interface MessageBeginning {
+  id: string
+  role: MessageRow['role']
+  beginning: string
+}
+
+/** The first `length` characters of these messages, in no order; those that are gone are left out. */
+export function messageBeginnings(db: ReadableDb, ids: readonly string[], length: number): MessageBeginning[] {
+  const text = `SELECT id, role, substr(content, 1, @length) AS beginning FROM session_messages
+    WHERE id IN (SELECT value FROM json_each(@ids))`
+  return sql(db, text).all({ ids: JSON.stringify(ids), length }) as MessageBeginning[]
+}
+
 export function loadMessage(db: ReadableDb, id: string): MessageRow {
   const message = findMessage(db, id)
   if (!message) throw new RuntimeError('not_found', `message ${id} not found`)

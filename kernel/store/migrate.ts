@@ -16,7 +16,8 @@ import { approvalGrantsMigration } from './migrations/0100-approval-grants.ts'
 import { memoryMigration } from './migrations/0110-memory.ts'
 import { schedulerMigration } from './migrations/0120-scheduler.ts'
 import { channelsMigration } from './migrations/0130-channels.ts'
-import { retentionMigration } from './migrations/0144-retention.ts'
+import { replaysMigration } from './migrations/0170-replays.ts'
+import { retentionMigration } from './migrations/0180-retention.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [
@@ -33,6 +34,7 @@ export const migrations: readonly Migration[] = [
   memoryMigration,
   schedulerMigration,
   channelsMigration,
+  replaysMigration,
   retentionMigration,
 ]
 

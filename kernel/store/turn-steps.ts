@@ -21,6 +21,15 @@ export function findStep(db: ReadableDb, turnId: string, seq: number): { step: T
   return row && { step: turnStep.parse(JSON.parse(row.step_json)), attempt: row.attempt }
 }
 
+/** What a turn's models were shown and answered, in order, without what its tools did. */
+export function listModelSteps(db: ReadableDb, turnId: string): Exclude<TurnStep, { kind: 'tool' }>[] {
+  const rows = sql(
+    db,
+    `SELECT step_json FROM turn_steps WHERE turn_id = ? AND kind IN ('context', 'inference') ORDER BY seq`,
+  ).all(turnId) as StepRow[]
+  return rows.map((row) => turnStep.parse(JSON.parse(row.step_json))).filter((step) => step.kind !== 'tool')
+}
+
 /** What the model of this turn was shown, as it was decided. */
 export function findContextPlan(db: ReadableDb, turnId: string): ContextPlan | undefined {
   const row = sql(db, `SELECT step_json, attempt FROM turn_steps WHERE turn_id = ? AND kind = 'context'`).get(turnId) as

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import { riskAllowed } from '#kernel/policy/authority.ts'
 import { isNamed } from '#kernel/policy/name-pattern.ts'
-import type { ToolDefinition } from '#sdk/messages.ts'
-import type { Authority } from '#sdk/services/agent.ts'
+import type { Authority, TurnJob } from '#sdk/services/agent.ts'
 import type { Tool } from './tool.ts'
 
 /** What one turn's model is offered at the most. */
@@ -50,14 +49,40 @@ function longName({ plugin, tool }: { plugin: string; tool: string }): string {
   return `${name.slice(0, maxNameLength - digestLength - 1)}-${digest}`
 }
 
-/** The tools whose risk this authority may take, as a model is told of them; the policy still judges each call. */
-export function offeredTools(toolbox: Toolbox, authority: Authority, blocked: readonly string[]): ToolDefinition[] {
-  return toolbox
-    .list()
-    .filter(({ name, source, risk, hidden }) => {
-      const names = source.kind === 'plugin' ? [name, source.tool] : [name]
-      return !hidden && !names.some((known) => isNamed(known, blocked)) && riskAllowed(authority, risk)
-    })
-    .slice(0, maxOffered)
-    .map(({ name, description, parameters }) => ({ name, description, parameters }))
+/**
+ * The tools whose risk this authority may take, as a model is told of them, and which are kept from it; the policy still
+ * judges each call.
+ */
+export function toolsFor(
+  toolbox: Toolbox,
+  authority: Authority,
+  blocked: readonly string[],
+): Pick<TurnJob, 'tools' | 'tool_origins' | 'withheld_tools'> {
+  const offered: Tool[] = []
+  const withheld_tools: TurnJob['withheld_tools'] = []
+  for (const tool of toolbox.list()) {
+    if (tool.hidden) continue
+    const reason = whyWithheld(tool, authority, blocked) ?? (offered.length < maxOffered ? null : 'limit')
+    if (reason === null) offered.push(tool)
+    else withheld_tools.push({ name: tool.name, reason })
+  }
+  return { tools: offered.map(definitionOf), tool_origins: originsOf(offered), withheld_tools }
+}
+
+export function definitionOf({ name, description, parameters }: Tool): TurnJob['tools'][number] {
+  return { name, description, parameters }
+}
+
+function whyWithheld({ name, source, risk }: Tool, authority: Authority, blocked: readonly string[]) {
+  const names = source.kind === 'plugin' ? [name, source.tool] : [name]
+  if (names.some((known) => isNamed(known, blocked))) return 'blocked'
+  return riskAllowed(authority, risk) ? null : 'authority'
+}
+
+function originsOf(tools: readonly Tool[]): Record<string, string> {
+  const brought = tools.flatMap(({ name, source }) => {
+    if (source.kind === 'builtin') return []
+    return [[name, source.kind === 'plugin' ? source.plugin : source.name] as const]
+  })
+  return Object.fromEntries(brought)
 }

@@ -57,7 +57,7 @@ export function acceptTurn(
   message: NewMessage,
   { store, bus, config, inFlight, turns, alongside }: AcceptDeps,
 ): AcceptedTurn {
-  const threat = admit(message.content)
+  const threat = admitText(message.content)
   const authority = resolveAuthority({
     grants: message.grants,
     ceilings: threat.verdict === 'caution' ? [config.security.threat_caution_ceiling] : [],
@@ -137,7 +137,7 @@ export function acceptTurn(
 }
 
 /** The checks that come before anything is looked up or stored. */
-function admit(content: string): ReturnType<typeof scanInput> {
+export function admitText(content: string): ReturnType<typeof scanInput> {
   if (content.trim() === '') throw new RuntimeError('invalid', 'message content cannot be empty')
   if (Buffer.byteLength(content) > maxMessageBytes) {
     throw new RuntimeError('too_large', `message content exceeds maximum length (${maxMessageBytes} bytes)`)

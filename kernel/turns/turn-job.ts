@@ -3,7 +3,7 @@ import type { ReadableDb } from '#kernel/store/database.ts'
 import { earlierMessages, loadMessage, type MessageRow } from '#kernel/store/messages.ts'
 import { listSteps } from '#kernel/store/turn-steps.ts'
 import type { TurnRow } from '#kernel/store/turns.ts'
-import { offeredTools, type Toolbox } from '#kernel/tools/toolbox.ts'
+import { type Toolbox, toolsFor } from '#kernel/tools/toolbox.ts'
 import type { TurnJob, TurnSkills } from '#sdk/services/agent.ts'
 import type { TurnRequest } from './turn-request.ts'
 
@@ -49,8 +49,8 @@ export function turnJobOf(
     channel: request.channel,
     authority: request.authority,
     input: { message_id: input.id, text: request.model_text },
-    history: historyOf(db, input),
-    tools: offeredTools(toolbox, request.authority, config.approvals.blocked_tools),
+    ...historyOf(db, input),
+    ...toolsFor(toolbox, request.authority, config.approvals.blocked_tools),
     // A turn that goes on has its context already.
     skills: steps.length > 0 ? { active: [], index: [] } : skillsFor(request),
     limits: {
@@ -67,15 +67,21 @@ export function turnJobOf(
   }
 }
 
-function historyOf(db: ReadableDb, input: MessageRow): TurnJob['history'] {
+function historyOf(db: ReadableDb, input: MessageRow): Pick<TurnJob, 'history' | 'older_history'> {
+  const rows = earlierMessages(db, input, maxHistoryMessages + 1)
   const history: TurnJob['history'] = []
   let bytes = 0
-  for (const row of earlierMessages(db, input, maxHistoryMessages)) {
+  for (const row of rows.slice(0, maxHistoryMessages)) {
     bytes += Buffer.byteLength(row.content)
     if (bytes > maxHistoryBytes) break
-    history.unshift({ id: row.id, message: { role: modelRole(row), content: row.content } })
+    history.unshift(historyMessage(row))
   }
-  return history
+  return { history, older_history: history.length < rows.length }
+}
+
+/** A message as the agent is handed it. */
+export function historyMessage(row: MessageRow): TurnJob['history'][number] {
+  return { id: row.id, message: { role: modelRole(row), content: row.content } }
 }
 
 /** A tool's output kept as a message of its own is shown as something said, since its call is not in the history. */

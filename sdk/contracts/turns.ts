@@ -2,8 +2,10 @@ import { z } from 'zod'
 import { get, post } from '../route.ts'
 import { toolStatus } from '../services/agent.ts'
 import { memoryScores, memorySource, memoryTier } from '../services/memory-entry.ts'
+import { contextBlock, contextLeftOutBlock, turnModelCall } from './context-blocks.ts'
 import { selectionEvent } from './models.ts'
 import { clampedInteger, flag } from './query.ts'
+import { replayChanges, replayEvent, replayRecord, replayReport } from './replays.ts'
 import { analysis, tip } from './tips.ts'
 import { count, dollars, fraction, milliseconds, time } from './values.ts'
 
@@ -77,6 +79,18 @@ export const turnContext = z.object({
   memory_left_out: z.array(z.object({ tier: memoryTier, id: z.string(), score: fraction, reason: z.string() })),
   /** Why nothing could be recalled; null where it could. */
   memory_unavailable: z.string().nullable(),
+  /** The message as it is stored, and the answer, cut at 64 KiB; null where there is none. */
+  question: z.string().nullable(),
+  answer: z.string().nullable(),
+  question_tokens: count,
+  /** What the model saw, in that order; empty where no plan of it was kept. They add up to `total_tokens` and the question. */
+  blocks: z.array(contextBlock),
+  left_out: z.array(contextLeftOutBlock),
+  /** The sum of the blocks, what the provider counted for the turn's first call, and how far the one is above the other, as a share of it. */
+  estimated_tokens_in: count,
+  billed_tokens_in: count.nullable(),
+  estimate_error: z.number().nullable(),
+  model_calls: z.array(turnModelCall),
 })
 export type TurnContext = z.infer<typeof turnContext>
 
@@ -118,6 +132,17 @@ export const turnsRoutes = {
   getTurnContext: get('/api/turns/:id/context', {
     summary: 'Get context snapshot for a turn',
     response: turnContext,
+  }),
+  replayTurn: post('/api/turns/:id/replay', {
+    summary: 'Run a recorded turn again under other terms, without effects',
+    kind: 'stream',
+    body: replayChanges.prefault({}),
+    response: replayReport,
+    event: replayEvent,
+  }),
+  listTurnReplays: get('/api/turns/:id/replays', {
+    summary: 'List the replays of a turn, newest first',
+    response: z.object({ replays: z.array(replayRecord) }),
   }),
   listTurnTools: get('/api/turns/:id/tools', {
     summary: 'Get tool calls for a turn',

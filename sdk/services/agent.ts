@@ -47,6 +47,9 @@ export const memoryPlan = z.object({
 })
 export type MemoryPlan = z.infer<typeof memoryPlan>
 
+/** `authority`: its risk is not for this authority; `blocked`: by the settings; `limit`: there were too many. */
+const withheldTool = z.object({ name: z.string(), reason: z.enum(['authority', 'blocked', 'limit']) })
+
 export const turnSkills = z.object({
   /** Best first. */
   active: z.array(activeSkill.extend({ body: z.string() })),
@@ -54,6 +57,17 @@ export const turnSkills = z.object({
   index: z.array(z.object({ name: z.string(), description: z.string() })),
 })
 export type TurnSkills = z.infer<typeof turnSkills>
+
+/** What the model might have been shown beside its memory and was not, by name as far as there is room for names. */
+const contextLeftOut = z.object({
+  /** Messages that did not fit, newest first. */
+  history: z.array(z.object({ id: z.string(), tokens: z.number().int() })),
+  /** There were messages before those that were looked at. */
+  older_history: z.boolean(),
+  /** `tokens`: of a text that would have been put before the model; null where its name stands in the list of others. */
+  skills: z.array(z.object({ name: z.string(), tokens: z.number().int().nullable(), reason: z.string() })),
+  tools: z.array(withheldTool),
+})
 
 /** What of the conversation the model is shown, decided once a turn; sizes in tokens. */
 export const contextPlan = z.object({
@@ -72,6 +86,15 @@ export const contextPlan = z.object({
   skills: z.array(activeSkill.extend({ tokens: z.number().int() })).default([]),
   /** Plans of earlier builds have none. */
   memory: memoryPlan.default({ text: '', entries: [], left_out: [], unavailable: null }),
+  /** Of each message of `history_message_ids`, in their order; they add up to `history_tokens`. */
+  history_message_tokens: z.array(z.number().int()).default([]),
+  /** null in plans of earlier builds, which did not count it. */
+  question_tokens: z.number().int().nullable().default(null),
+  /** What each tool's definition adds to `tool_definition_tokens`; `origin`: the plugin or skill whose tool it is. */
+  tools: z.array(z.object({ name: z.string(), tokens: z.number().int(), origin: z.string().nullable() })).default([]),
+  /** The list of skills that can be loaded; its tokens are part of the system prompt's. */
+  skill_index: z.object({ count: z.number().int(), tokens: z.number().int() }).default({ count: 0, tokens: 0 }),
+  left_out: contextLeftOut.default({ history: [], older_history: false, skills: [], tools: [] }),
 })
 export type ContextPlan = z.infer<typeof contextPlan>
 
@@ -120,7 +143,12 @@ export const turnJob = z.object({
   /** The message to answer, as the model may see it. */
   input: z.object({ message_id: z.string(), text: z.string() }),
   history: z.array(z.object({ id: z.string(), message: modelMessage })),
+  /** There are messages before those of `history`. */
+  older_history: z.boolean(),
   tools: z.array(toolDefinition),
+  /** Of the tools that others brought: the plugin or skill whose it is, by the tool's name. */
+  tool_origins: z.record(z.string(), z.string()),
+  withheld_tools: z.array(withheldTool),
   skills: turnSkills,
   limits: turnLimits,
   context_max_tokens: z.number().int(),

@@ -122,7 +122,7 @@ export const inferenceRequest = z.object({
   complexity: z.number().min(0).max(1).optional(),
   /** Answers are shared within one scope and never across; null leaves the cache alone. */
   cache_scope: z.string().nullable().default(null),
-  purpose: z.enum(['turn', 'proxy', 'nickname', 'analysis', 'recommendations', 'interview', 'memory']),
+  purpose: z.enum(['turn', 'proxy', 'nickname', 'analysis', 'recommendations', 'interview', 'memory', 'replay']),
   turn_id: z.string().nullable().default(null),
   /** The most the answer may cost in dollars, as far as it can be told beforehand. */
   max_cost: z.number().nullable().default(null),

@@ -7,11 +7,6 @@ const maxMarkLength = 200
 /** Stands in a mark's place, so that what is around it can not close up to another. */
 const removed = '(mark removed)'
 
-/** The agent's own instructions, with marks that say where they end. */
-export function instructions(text: string): string {
-  return `[keel instructions]\n${text}\n[end of keel instructions]`
-}
-
 /**
  * What others wrote, as the model sees it. The code is one that they can not know: it comes from `place`, which names
  * the turn and the step, and is the same in each process that carries the turn on.

@@ -31,7 +31,7 @@ export function shareContext(job: TurnJob, instructions: number): ContextBudget 
   const complexity_level = levelOf(complexity_score)
   const level = levelBudgets[complexity_level]
   const fixed = instructions + estimateTokens(job.input.text) + messageOverhead
-  const latest = job.history.slice(-lastExchange).reduce((sum, { message }) => sum + tokensOf(message), 0)
+  const latest = job.history.slice(-lastExchange).reduce((sum, { message }) => sum + messageTokens(message), 0)
   const remembered = Math.floor(memoryShare * level)
   const wanted = Math.max(level, Math.ceil((fixed + remembered) / (1 - historyShare)), fixed + remembered + latest)
   const token_budget = Math.max(fixed, Math.min(wanted, job.context_max_tokens - answerTokens(job)))
@@ -47,7 +47,7 @@ export function newestThatFit(history: TurnJob['history'], room: number): { ids:
   const ids: string[] = []
   let tokens = 0
   for (const { id, message } of [...history].reverse()) {
-    const more = tokensOf(message)
+    const more = messageTokens(message)
     if (tokens + more > room) break
     tokens += more
     ids.unshift(id)
@@ -59,6 +59,6 @@ export function answerTokens({ context_max_tokens }: Pick<TurnJob, 'context_max_
   return Math.min(maxAnswerTokens, Math.floor(context_max_tokens / 4))
 }
 
-function tokensOf({ content }: ModelMessage): number {
+export function messageTokens({ content }: ModelMessage): number {
   return estimateTokens(textOf(content)) + messageOverhead
 }

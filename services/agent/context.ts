@@ -1,7 +1,8 @@
 import { estimateTokens, type ModelMessage } from '#sdk/messages.ts'
 import type { ContextPlan, TurnJob, TurnSkills } from '#sdk/services/agent.ts'
 import { withoutMarks } from './boundaries.ts'
-import { type ContextBudget, newestThatFit, shareContext } from './context-budget.ts'
+import { type ContextBudget, messageOverhead, newestThatFit, shareContext } from './context-budget.ts'
+import { contextParts, toolTokens } from './context-parts.ts'
 import { planMemory, type Recollection } from './memory.ts'
 import { chooseSkills } from './skills.ts'
 import { systemPrompt } from './system-prompt.ts'
@@ -11,6 +12,8 @@ interface Frame {
   skills: TurnSkills
   prompt: string
   system_prompt_tokens: number
+  /** Of each tool, in their order. */
+  tool_tokens: number[]
   tool_definition_tokens: number
   budget: ContextBudget
 }
@@ -19,9 +22,10 @@ function frameOf(job: TurnJob, now: number): Frame {
   const skills = chooseSkills(job)
   const prompt = systemPrompt(job, skills, now)
   const system_prompt_tokens = estimateTokens(prompt)
-  const tool_definition_tokens = job.tools.length === 0 ? 0 : estimateTokens(JSON.stringify(job.tools))
+  const tool_tokens = toolTokens(job.tools)
+  const tool_definition_tokens = tool_tokens.reduce((sum, tokens) => sum + tokens, 0)
   const budget = shareContext(job, system_prompt_tokens + tool_definition_tokens)
-  return { skills, prompt, system_prompt_tokens, tool_definition_tokens, budget }
+  return { skills, prompt, system_prompt_tokens, tool_tokens, tool_definition_tokens, budget }
 }
 
 /** How much may be recalled for a turn, and which messages its model sees however much that turns out to be. */
@@ -36,7 +40,7 @@ export function roomForMemory(job: TurnJob, now: number): { budget_tokens: numbe
  * fits. The prompt and the question always are.
  */
 export function planContext(job: TurnJob, recollection: Recollection, now: number): ContextPlan {
-  const { skills, prompt, system_prompt_tokens, tool_definition_tokens, budget } = frameOf(job, now)
+  const { skills, prompt, system_prompt_tokens, tool_tokens, tool_definition_tokens, budget } = frameOf(job, now)
   const { memory, tokens: memory_tokens } = planMemory(recollection, budget.memory)
   const { ids, tokens: history_tokens } = newestThatFit(job.history, budget.free - memory_tokens)
   return {
@@ -52,6 +56,8 @@ export function planContext(job: TurnJob, recollection: Recollection, now: numbe
     dropped_history: job.history.length - ids.length,
     skills: skills.active.map(({ body, ...skill }) => ({ ...skill, tokens: estimateTokens(body) })),
     memory,
+    question_tokens: estimateTokens(job.input.text) + messageOverhead,
+    ...contextParts(job, { skills, toolTokens: tool_tokens, historyIds: ids }),
   }
 }
 

@@ -1,3 +1,4 @@
+import { callSignature } from '#sdk/call-signature.ts'
 import type { TurnJob } from '#sdk/services/agent.ts'
 import type { Round } from './journal.ts'
 
@@ -43,23 +44,8 @@ function nameOfLimit(rounds: readonly Round[], { limits }: Pick<TurnJob, 'limits
   if (limits.max_cost !== null && spent.cost >= limits.max_cost)
     return `the limit of $${limits.max_cost} for one turn is reached`
   const last = rounds.flatMap(({ calls }) => calls.map(({ call }) => call)).slice(-maxRepeats)
-  const repeated = last.length === maxRepeats && new Set(last.map(signature)).size === 1
+  const repeated = last.length === maxRepeats && new Set(last.map(callSignature)).size === 1
   return repeated ? `${last[0]?.name} was asked for ${maxRepeats} times in a row with the same input` : null
-}
-
-/** The same for the same input, however it is spaced and ordered. */
-function signature({ name, arguments: text }: { name: string; arguments: string }): string {
-  try {
-    return `${name} ${JSON.stringify(JSON.parse(text), (_, value: unknown) => ordered(value))}`
-  } catch {
-    return `${name} ${text}`
-  }
-}
-
-function ordered(value: unknown): unknown {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1)))
-    : value
 }
 
 function workDone(rounds: readonly Round[]): string {

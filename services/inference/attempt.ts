@@ -56,6 +56,8 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
   const collector = answerCollector(request)
   const watch = callWatch(signal, untilFirstDelta, settings.routing)
   const price = priceOf(model, provider, settings.model_overrides)
+  // What an old question is answered under changed terms says nothing about how a model does its work.
+  const teaches = request.purpose !== 'replay'
 
   function record(usage: Answer['usage'], qualityScore: number | null): number {
     const cost = costOf(price, usage)
@@ -96,9 +98,9 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
     const answer = collector.finish()
     const quality = scoreAnswer(answer, router.now() - startedAt)
     call.succeed()
-    router.quality.observe(model, quality, provider.is_local)
+    if (teaches) router.quality.observe(model, quality, provider.is_local)
     settle(answer.usage.tokens_in + answer.usage.tokens_out)
-    return { answer, cost: record(answer.usage, quality), quality }
+    return { answer, cost: record(answer.usage, teaches ? quality : null), quality }
   } catch (thrown) {
     const failure = signal.aborted ? undefined : toUpstreamFailure(thrown)
     const mayBeBilled = watch.wasAccepted && (!collector.isEmpty || !failure || silentlyBilled.has(failure.category))
@@ -110,7 +112,7 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
       throw signal.reason
     }
     call.fail(failure.category, failure.facts.retryAfterMs)
-    if (failureTable[failure.category].quality) router.quality.observe(model, 0, provider.is_local)
+    if (teaches && failureTable[failure.category].quality) router.quality.observe(model, 0, provider.is_local)
     throw failure
   } finally {
     watch.close()

@@ -330,6 +330,20 @@ describe.each([
     expect(service.kept.costs[0]?.quality_score).toBeGreaterThan(0)
   })
 
+  test('what a replay is answered says nothing of how good a model is', async () => {
+    const observations = async () =>
+      (await service.inference.routingDiagnostics({})).profiles.map(({ observation_count: count }) => count)
+    service.kept.costs.length = 0
+    await ask()
+    const before = await observations()
+    await ask({ purpose: 'replay' })
+    expect(await observations()).toEqual(before)
+    await ask()
+    expect(await observations()).not.toEqual(before)
+    await eventually(() => service.kept.costs.length === 3, 'three costs')
+    expect(service.kept.costs[1]).toMatchObject({ tier: 'replay', quality_score: null })
+  })
+
   test('answers from the cache within one scope and never across', async () => {
     service.kept.costs.length = 0
     const asked = upstream.requests.length

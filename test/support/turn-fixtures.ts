@@ -14,10 +14,13 @@ export function turnJob(given: Partial<TurnJob> = {}): TurnJob {
     authority: 'Creator',
     input: { message_id: 'question', text: 'What is in the file?' },
     history: [],
+    older_history: false,
     tools: [
       { name: 'read_file', description: 'Reads a file', parameters: { type: 'object' } },
       { name: 'write_file', description: 'Writes a file', parameters: { type: 'object' } },
     ],
+    tool_origins: {},
+    withheld_tools: [],
     skills: { active: [], index: [] },
     limits: {
       max_steps: 5,
@@ -67,6 +70,11 @@ export const somePlan: ContextPlan = {
   dropped_history: 0,
   skills: [],
   memory: { text: '', entries: [], left_out: [], unavailable: null },
+  history_message_tokens: [],
+  question_tokens: 9,
+  tools: [],
+  skill_index: { count: 0, tokens: 0 },
+  left_out: { history: [], older_history: false, skills: [], tools: [] },
 }
 
 /** What the memory says that has nothing to say. */

@@ -119,3 +119,56 @@ test('complexity grows with what makes a question hard, and stays within 0 and 1
   expect(complexityOf('hello', 40)).toBeGreaterThan(complexityOf('hello', 0))
   expect([0, 0.3, 0.6, 0.9].map(levelOf)).toEqual(['L0', 'L1', 'L2', 'L3'])
 })
+
+test('what each part takes adds up to the whole, however it is rounded', () => {
+  for (let size = 0; size < 12; size++) {
+    const tools = Array.from({ length: size }, (_, i) => ({
+      name: `tool_${i}`,
+      description: 'ä'.repeat((i * 7) % 5),
+      parameters: { type: 'object' },
+    }))
+    const plan = planContext(turnJob({ tools, history: talk(size, size), tool_origins: { tool_1: 'weather' } }))
+    const sum = (tokens: readonly number[]) => tokens.reduce((total, one) => total + one, 0)
+    const whole = size === 0 ? 0 : Math.ceil(Buffer.byteLength(JSON.stringify(tools)) / 4)
+    expect(plan.tool_definition_tokens).toBe(whole)
+    expect(sum(plan.tools.map(({ tokens }) => tokens))).toBe(whole)
+    expect(plan.tools.map(({ origin }) => origin)).toEqual(
+      tools.map(({ name }) => (name === 'tool_1' ? 'weather' : null)),
+    )
+    expect(sum(plan.history_message_tokens)).toBe(plan.history_tokens)
+    expect(plan.history_message_tokens).toHaveLength(plan.history_message_ids.length)
+  }
+})
+
+test('what is left out is named with its reason, as far as there is room for names', () => {
+  const skill = (name: string, length: number) => ({
+    id: name,
+    name,
+    hash: 'h',
+    reason: 'words',
+    body: 'x'.repeat(length),
+  })
+  const plan = planContext(
+    turnJob({
+      history: talk(200, 1_000),
+      older_history: true,
+      skills: {
+        active: [skill('small', 400), skill('large', 40_000)],
+        index: [{ name: 'other', description: 'Something else' }],
+      },
+      withheld_tools: [{ name: 'run_script', reason: 'authority' }],
+    }),
+  )
+  expect(plan.skills.map(({ name }) => name)).toEqual(['small'])
+  expect(plan.left_out.skills).toEqual([
+    { name: 'large', tokens: 10_000, reason: 'budget' },
+    { name: 'other', tokens: null, reason: 'not_called_for' },
+  ])
+  expect(plan.skill_index).toEqual({ count: 2, tokens: expect.any(Number) })
+  expect(plan.left_out.tools).toEqual([{ name: 'run_script', reason: 'authority' }])
+  const { history, older_history } = plan.left_out
+  expect(older_history).toBe(true)
+  expect(history).toHaveLength(50)
+  expect(history[0]?.id).toBe(`m${199 - plan.history_message_ids.length}`)
+  expect(Buffer.byteLength(JSON.stringify(plan.left_out))).toBeLessThan(8_192)
+})

@@ -308,7 +308,7 @@ test('runs shows what came of each, and asks for what is told', async () => {
   const lines = (await at('runs')).stdout.split('\n')
   expect(calls.at(-1)?.url).toBe('/api/cron/runs?limit=20')
   expect(lines[0]).toMatch(/^JOB +STATUS +TRIGGER +DUE +TOOK +ATTEMPT +OUTPUT$/)
-  expect(lines[1]).toMatch(new RegExp(`^report +success +schedule +${clock} +1 s +1 +first line$`))
+  expect(lines[1]).toMatch(new RegExp(`^report +success +schedule +${clock} +1\\.5 s +1 +first line$`))
   expect(lines[2]).toMatch(new RegExp(`^report +error +schedule +${clock} +20 ms +4 +HTTP 500$`))
   expect(lines[3]).toMatch(new RegExp(`^report +skipped +catch_up +${clock} +– +0 +12 missed: older than the window$`))
   await at('runs', '--failed', '-n', '3', '--job', 'report')

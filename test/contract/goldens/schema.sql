@@ -118,6 +118,12 @@ CREATE INDEX model_selections_by_turn ON model_selection_events (turn_id);
 -- index policy_decisions_by_turn
 CREATE INDEX policy_decisions_by_turn ON policy_decisions (turn_id);
 
+-- index replays_by_creation
+CREATE INDEX replays_by_creation ON replays (created_at);
+
+-- index replays_by_turn
+CREATE INDEX replays_by_turn ON replays (turn_id, created_at);
+
 -- index semantic_cache_by_expiry
 CREATE INDEX semantic_cache_by_expiry ON semantic_cache (expires_at);
 
@@ -533,6 +539,24 @@ CREATE TABLE policy_decisions (
   context_json TEXT NOT NULL,
   created_at TEXT NOT NULL
   , approval_id TEXT);
+
+-- table replays
+CREATE TABLE replays (
+  id TEXT PRIMARY KEY,
+  turn_id TEXT NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
+  -- What was to be different, JSON.
+  changes_json TEXT NOT NULL,
+  -- What came of it, JSON: the answer and its steps, without secrets.
+  result_json TEXT NOT NULL,
+  notes_json TEXT NOT NULL DEFAULT '[]',
+  status TEXT NOT NULL,
+  model TEXT,
+  tokens_in INTEGER NOT NULL,
+  tokens_out INTEGER NOT NULL,
+  cost REAL NOT NULL,
+  latency_ms INTEGER NOT NULL,
+  created_at TEXT NOT NULL
+  );
 
 -- table retention_marks
 CREATE TABLE retention_marks (kind TEXT PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;

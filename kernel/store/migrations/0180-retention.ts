@@ -1,7 +1,7 @@
 import type { Migration } from '../migration.ts'
 
 export const retentionMigration: Migration = {
-  version: 144,
+  version: 180,
   name: 'retention',
   up: (db) =>
     db.exec(`
