@@ -14,6 +14,7 @@ import {
 } from './memory-lists.ts'
 import { exportMemories } from './memory-transfer.ts'
 import { countSessions, listSessions } from './sessions.ts'
+import { periodUsage } from './statistics/period-usage.ts'
 
 /** The reads whose time grows with the data; they run on the reader pool, never on the event loop. */
 export const longReads = {
@@ -33,6 +34,7 @@ export const longReads = {
   findNaming,
   listCronJobs,
   listCronRuns,
+  periodUsage,
 }
 
 export type LongReads = typeof longReads
