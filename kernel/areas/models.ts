@@ -1,6 +1,5 @@
 import type { RealHandlers } from '#kernel/areas/pending.ts'
 import type { Context } from '#kernel/context.ts'
-import { listSelections } from '#kernel/store/selections.ts'
 import type { modelsRoutes } from '#sdk/contracts/models.ts'
 
 export const modelsHandlers: RealHandlers<
@@ -25,9 +24,8 @@ export const modelsHandlers: RealHandlers<
     }
   },
 
-  listSelections({ query }, { store }) {
-    const { limit, session_id, model, since } = query
-    const events = listSelections(store.read, { session_id, model, since }, limit)
+  async listSelections({ query }, { store }) {
+    const events = await store.pool.run('listSelections', query)
     return { events, count: events.length }
   },
 

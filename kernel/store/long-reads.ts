@@ -1,4 +1,5 @@
-import { costSummary } from './costs.ts'
+import { efficiencyOfPeriod } from '#kernel/observatory/statistics/efficiency.ts'
+import { costSummary, listCosts } from './costs.ts'
 import { listCronJobs } from './cron-jobs.ts'
 import { listCronRuns } from './cron-runs.ts'
 import { findNaming, findOfSession } from './memory-forgetting.ts'
@@ -13,14 +14,19 @@ import {
   listWorking,
 } from './memory-lists.ts'
 import { exportMemories } from './memory-transfer.ts'
+import { listSelections } from './selections.ts'
 import { countSessions, listSessions } from './sessions.ts'
 import { periodUsage } from './statistics/period-usage.ts'
+import { hourlySeries } from './statistics/timeseries.ts'
+import { cacheUse } from './statistics/usage.ts'
+import { listTransactions } from './transactions.ts'
 
 /** The reads whose time grows with the data; they run on the reader pool, never on the event loop. */
 export const longReads = {
   listSessions,
   countSessions,
   costSummary,
+  listCosts,
   listWorking,
   listSessionWorking,
   listEpisodic,
@@ -35,6 +41,11 @@ export const longReads = {
   listCronJobs,
   listCronRuns,
   periodUsage,
+  efficiencyOfPeriod,
+  hourlySeries,
+  cacheUse,
+  listTransactions,
+  listSelections,
 }
 
 export type LongReads = typeof longReads

@@ -82,18 +82,19 @@ export function recordExecutedModel(db: WritableDb, eventId: string, model: stri
 }
 
 export interface SelectionFilter {
+  limit: number
   session_id?: string | undefined
   model?: string | undefined
   since?: string | undefined
 }
 
-export function listSelections(db: ReadableDb, filter: SelectionFilter, limit: number): SelectionEvent[] {
+export function listSelections(db: ReadableDb, filter: SelectionFilter): SelectionEvent[] {
   const terms = ['1 = 1']
   if (filter.session_id !== undefined) terms.push('session_id = @session_id')
   if (filter.model !== undefined) terms.push('selected_model = @model')
   if (filter.since !== undefined) terms.push('created_at >= @since')
   const text = `SELECT * FROM model_selection_events WHERE ${terms.join(' AND ')} ORDER BY created_at DESC, rowid DESC LIMIT @limit`
-  const values = Object.fromEntries(Object.entries({ ...filter, limit }).filter(([, value]) => value !== undefined))
+  const values = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined))
   return (sql(db, text).all(values) as SelectionRow[]).map(toEvent)
 }
 

@@ -73,6 +73,8 @@ export const costRecord = z.object({
   escalation: z.boolean(),
   estimated: z.boolean(),
   tokens_saved: z.number().int(),
+  /** What the cache had: its level, or that it was asked in vain; null where it was not asked. */
+  cache_level: z.enum(['exact', 'semantic', 'tool_ttl', 'miss']).nullable(),
   turn_id: z.string().nullable(),
 })
 export type CostRecord = z.infer<typeof costRecord>
