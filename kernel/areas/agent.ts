@@ -53,7 +53,7 @@ export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
         breaker_open_count: states.filter(({ state }) => state === 'open').length,
         breaker_half_open_count: states.filter(({ state }) => state === 'half_open').length,
         cache_entries: inference.cache.entries,
-        cache_hit_rate_pct,
+        cache_hit_rate_pct: hit_rate * 100,
         pending_approvals: countPendingApprovals(store.read).all,
         taskable_subagents_total: 0,
         taskable_subagents_enabled: 0,
