@@ -31,23 +31,24 @@ export interface EfficiencyQuestion extends Period {
 export function efficiencyOfPeriod(db: ReadableDb, { period, ...question }: EfficiencyQuestion): Efficiency {
   const usage = Map.groupBy(usageByDay(db, question), ({ model }) => model)
   const turns = Map.groupBy(finishedTurnsByDay(db, question), ({ model }) => model)
-  const measured = [...usage].map(([model, days]) => measure(model, days, turns.get(model) ?? []))
-  const models = measured.map(({ efficiency }) => efficiency).sort((left, right) => (left.model < right.model ? -1 : 1))
-  const sum = (of: (one: ModelEfficiency) => number) => rounded(models.reduce((total, one) => total + of(one), 0))
-  const mostExpensive = best(models, ({ cost }) => cost.total)
+  const measured = [...usage]
+    .map(([model, days]) => measure(model, days, turns.get(model) ?? []))
+    .sort((left, right) => (left.efficiency.model < right.efficiency.model ? -1 : 1))
+  const sum = (of: (one: Measured) => number) => measured.reduce((total, one) => total + of(one), 0)
+  const mostExpensive = best(measured, ({ sums }) => sums.total_cost)
   const points = measured.flatMap(({ points: ofModel }) => ofModel)
   return {
     period,
-    models: Object.fromEntries(models.map((one) => [one.model, one])),
+    models: Object.fromEntries(measured.map(({ efficiency: one }) => [one.model, one])),
     time_series: points.sort((left, right) => (left.bucket + left.model < right.bucket + right.model ? -1 : 1)),
     totals: {
-      total_cost: sum(({ cost }) => cost.total),
-      total_cache_savings: sum(({ cost }) => cost.cache_savings),
-      total_turns: measured.reduce((total, { sums }) => total + sums.turns, 0),
+      total_cost: rounded(sum(({ sums }) => sums.total_cost)),
+      total_cache_savings: rounded(sum(({ cacheSavings }) => cacheSavings)),
+      total_turns: sum(({ sums }) => sums.turns),
       most_expensive_model: mostExpensive,
       most_efficient_model: best(
-        models.filter(({ total_turns }) => total_turns > 0),
-        ({ avg_output_density }) => avg_output_density,
+        measured.filter(({ sums }) => sums.calls > 0),
+        ({ sums }) => quotient(sums.density, sums.dense_calls),
       ),
       biggest_cost_driver: mostExpensive ?? 'none',
     },
@@ -66,7 +67,15 @@ const noAssignments = {
   p95_duration_ms: 0,
 }
 
-function measure(model: string, days: readonly UsageOfDay[], turns: readonly TurnsOfDay[]) {
+interface Measured {
+  efficiency: ModelEfficiency
+  points: Efficiency['time_series']
+  /** Not rounded. */
+  sums: UsageSums
+  cacheSavings: number
+}
+
+function measure(model: string, days: readonly UsageOfDay[], turns: readonly TurnsOfDay[]): Measured {
   const sums = sumUsage(days)
   const context = sumTurns(turns)
   const utilization = Map.groupBy(turns, ({ day }) => day)
@@ -105,7 +114,7 @@ function measure(model: string, days: readonly UsageOfDay[], turns: readonly Tur
       cached_count: day.cached_calls,
     }
   })
-  return { efficiency, points, sums }
+  return { efficiency, points, sums, cacheSavings }
 }
 
 function inputFractionOf({ tokens_in, tokens_out }: UsageSums): number {
@@ -185,9 +194,9 @@ function qualityOf(sums: UsageSums, context: TurnSums, turns: readonly TurnsOfDa
 }
 
 /** The model with the highest of these numbers, the first by name among equals; null of none. */
-function best(models: readonly ModelEfficiency[], of: (one: ModelEfficiency) => number): string | null {
-  const highest = Math.max(...models.map(of))
-  return models.find((one) => of(one) === highest)?.model ?? null
+function best(models: readonly Measured[], of: (one: Measured) => number): string | null {
+  const highest = models.reduce((most, one) => Math.max(most, of(one)), Number.NEGATIVE_INFINITY)
+  return models.find((one) => of(one) === highest)?.efficiency.model ?? null
 }
 
 function rounded(value: number): number {
