@@ -15,8 +15,6 @@ export const pendingRoutes = [
   'mcp.closeMcpSession',
   'mcp.openMcpStream',
   'mcp.postMcpMessage',
-  'models.evaluateRouting',
-  'models.getRoutingDataset',
   'recommendations.generateRecommendations',
   'recommendations.listRecommendations',
   'roster.getRoster',

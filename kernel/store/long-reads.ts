@@ -1,4 +1,6 @@
 import { efficiencyOfPeriod } from '#kernel/observatory/statistics/efficiency.ts'
+import { routingDataset } from '#kernel/observatory/statistics/routing-dataset.ts'
+import { evaluateRouting } from '#kernel/observatory/statistics/routing-eval.ts'
 import { costSummary, listCosts } from './costs.ts'
 import { listCronJobs } from './cron-jobs.ts'
 import { listCronRuns } from './cron-runs.ts'
@@ -46,6 +48,8 @@ export const longReads = {
   cacheUse,
   listTransactions,
   listSelections,
+  routingDataset,
+  evaluateRouting,
 }
 
 export type LongReads = typeof longReads

@@ -27,6 +27,8 @@ export const selectionEvent = z.object({
   /** The model that really answered; null until it has. */
   executed_model: z.string().nullable(),
   fallback: z.boolean(),
+  /** Of the turn, 1 to 5; null until somebody grades it. */
+  grade: z.int().nullable(),
   created_at: time,
 })
 export type SelectionEvent = z.infer<typeof selectionEvent>
@@ -50,7 +52,27 @@ export const routingRow = z.object({
   tokens_out: count,
   cost: dollars,
   quality_score: z.number().nullable(),
+  /** Of the turn, 1 to 5; null until somebody grades it. */
+  grade: z.int().nullable(),
   created_at: time,
+})
+
+/** A past choice, and the one that other weights would have made. */
+export const routingVerdict = z.object({
+  turn_id: z.string(),
+  created_at: time,
+  complexity: z.string().nullable(),
+  selected_model: z.string(),
+  proposed_model: z.string(),
+  /** `better`: no dearer and no weaker. `worse`: no cheaper and no stronger. `trade`: cheaper and weaker, or the reverse. */
+  verdict: z.enum(['same', 'better', 'worse', 'trade']),
+  /** What the tokens that were used cost with either model. */
+  selected_cost: dollars,
+  proposed_cost: dollars,
+  /** What was expected of either model's answers then. */
+  selected_efficacy: fraction,
+  proposed_efficacy: fraction,
+  grade: z.int().nullable(),
 })
 
 export const modelsRoutes = {
@@ -115,7 +137,7 @@ export const modelsRoutes = {
     response: z.object({
       rows_considered: count,
       summary: z.looseObject({ total_rows: count }),
-      verdicts: z.array(jsonObject),
+      verdicts: z.array(routingVerdict),
     }),
   }),
 }

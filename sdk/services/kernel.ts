@@ -6,7 +6,14 @@ import { method, notice, service } from '../service.ts'
 import { contextPlan, toolOutcome } from './agent.ts'
 import { browserSettings, browserState } from './browser.ts'
 import { adapterState, channelSettings } from './channels.ts'
-import { inferenceChunk, inferenceRequest, inferenceResult, inferenceSettings, savedBreaker } from './inference.ts'
+import {
+  answerGrade,
+  inferenceChunk,
+  inferenceRequest,
+  inferenceResult,
+  inferenceSettings,
+  savedBreaker,
+} from './inference.ts'
 import { embeddingStatus, memorySettings, recalled } from './memory.ts'
 import { guestModules, guestPlugin, hostCall } from './sandbox.ts'
 import { claimPlan, dueJob, runOutcome, schedulerSettings, takenRun } from './scheduler.ts'
@@ -97,6 +104,8 @@ export const kernelForInference = service('kernel', {
       breakers: z.array(savedBreaker),
       /** Up to the last 100 quality scores of each model, oldest first. */
       observations: z.record(z.string(), z.array(z.number())),
+      /** The last grades that people gave, oldest first. */
+      grades: z.array(answerGrade),
       cache: z.array(cacheEntry),
     }),
     timeoutMs: 10_000,
