@@ -34,9 +34,10 @@ export const selectionEvent = z.object({
 export type SelectionEvent = z.infer<typeof selectionEvent>
 
 export const routingWeights = z.object({
-  accuracy_floor: fraction.optional(),
+  accuracy_floor: fraction.min(0).max(1).optional(),
   cost_aware: z.boolean().optional(),
-  cost_weight: fraction.nullish(),
+  /** null leaves it to `cost_aware`. */
+  cost_weight: fraction.min(0).max(1).nullish(),
 })
 
 export const routingRow = z.object({
@@ -73,6 +74,47 @@ export const routingVerdict = z.object({
   selected_efficacy: fraction,
   proposed_efficacy: fraction,
   grade: z.int().nullable(),
+})
+
+export const routingDataset = z.object({
+  rows: z.array(routingRow),
+  summary: z.object({
+    /** That match, also those beyond `limit`. */
+    total_rows: count,
+    returned_rows: count,
+    graded_rows: count,
+    total_cost: dollars,
+    /** By the model that answered, else the one that was chosen. */
+    rows_by_model: z.record(z.string(), count),
+  }),
+})
+
+export const routingEvaluation = z.object({
+  rows_considered: count,
+  summary: z.object({
+    /** That match, also those beyond `limit`. */
+    total_rows: count,
+    /** Read, but not for weights to decide. */
+    passed_over: count,
+    weights: z.object({
+      accuracy_floor: fraction,
+      accuracy_min_obs: count,
+      cost_aware: z.boolean(),
+      cost_weight: fraction.nullable(),
+    }),
+    changed_rows: count,
+    /** Share of the choices that stay as they were. */
+    agreement: fraction,
+    better: count,
+    worse: count,
+    trade: count,
+    selected_cost: dollars,
+    proposed_cost: dollars,
+    selected_efficacy: fraction,
+    proposed_efficacy: fraction,
+    proposed_by_model: z.record(z.string(), count),
+  }),
+  verdicts: z.array(routingVerdict),
 })
 
 export const modelsRoutes = {
@@ -121,10 +163,7 @@ export const modelsRoutes = {
       until: instant,
       include_user_excerpt: flag,
     }),
-    response: z.object({
-      rows: z.array(routingRow),
-      summary: z.looseObject({ total_rows: count }),
-    }),
+    response: routingDataset,
   }),
   evaluateRouting: post('/api/models/routing-eval', {
     summary: 'Replay past selections against other routing weights',
@@ -134,10 +173,6 @@ export const modelsRoutes = {
       since: instant,
       until: instant,
     }),
-    response: z.object({
-      rows_considered: count,
-      summary: z.looseObject({ total_rows: count }),
-      verdicts: z.array(routingVerdict),
-    }),
+    response: routingEvaluation,
   }),
 }

@@ -1,9 +1,9 @@
 import type { z } from 'zod'
 import type { ReadableDb } from '#kernel/store/database.ts'
 import { type RoutingQuestion, routingRows } from '#kernel/store/statistics/routing-rows.ts'
-import type { modelsRoutes } from '#sdk/contracts/models.ts'
+import type { routingDataset as dataset } from '#sdk/contracts/models.ts'
 
-export type RoutingDataset = z.infer<typeof modelsRoutes.getRoutingDataset.response>
+export type RoutingDataset = z.infer<typeof dataset>
 
 const redacted = '[redacted]'
 

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { ReadableDb } from '#kernel/store/database.ts'
 import { quotient } from '#kernel/store/statistics/numbers.ts'
 import { type RoutingQuestion, type RoutingRow, routingRows } from '#kernel/store/statistics/routing-rows.ts'
-import type { modelsRoutes, routingVerdict } from '#sdk/contracts/models.ts'
+import type { routingEvaluation, routingVerdict } from '#sdk/contracts/models.ts'
 import {
   type AccuracyFloor,
   isBelowFloor,
@@ -12,7 +12,7 @@ import {
 } from '#sdk/routing/metascore.ts'
 
 export type ProposedWeights = RoutingWeights & AccuracyFloor
-export type RoutingEvaluation = z.infer<typeof modelsRoutes.evaluateRouting.response>
+export type RoutingEvaluation = z.infer<typeof routingEvaluation>
 type Verdict = z.infer<typeof routingVerdict>
 
 /**

@@ -7,8 +7,8 @@ import { isTurnCall } from './usage.ts'
 
 export interface RoutingQuestion {
   /** ISO-8601; `until` is not in it. */
-  since: string | undefined
-  until: string | undefined
+  since?: string | undefined
+  until?: string | undefined
   limit: number
 }
 

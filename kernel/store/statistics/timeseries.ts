@@ -88,10 +88,7 @@ function medianIn(
   hour: Hour,
 ): number {
   const rows = `FROM ${table} WHERE ${column} IS NOT NULL AND ${where} AND ${isIn}`
-  const { n } = sql(db, `SELECT count(*) AS n ${rows}`).get(hour) as { n: number }
-  if (n === 0) return 0
-  const text = `SELECT avg(value) AS median FROM
-    (SELECT ${column} AS value ${rows} ORDER BY value LIMIT @limit OFFSET @offset)`
-  const middle = { ...hour, limit: 2 - (n % 2), offset: Math.floor((n - 1) / 2) }
-  return (sql(db, text).get(middle) as { median: number }).median
+  const sorted = sql(db, `SELECT ${column} ${rows} ORDER BY ${column}`).pluck().all(hour) as number[]
+  const [low = 0, high = low] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]]
+  return (low + high) / 2
 }
