@@ -1,5 +1,7 @@
 import type { CostRecord } from '#sdk/services/kernel.ts'
 import { type ReadableDb, sql, type WritableDb } from './database.ts'
+import type { Period } from './statistics/period.ts'
+import { usageTotals } from './statistics/usage.ts'
 
 export type CostRow = CostRecord & { created_at: string }
 
@@ -8,9 +10,9 @@ export function recordCost(db: WritableDb, cost: CostRow): void {
   sql(
     db,
     `INSERT OR IGNORE INTO inference_costs
-       (id, model, provider, tokens_in, tokens_out, cost, tier, cached, latency_ms, quality_score, escalation, estimated, tokens_saved, turn_id, created_at)
+       (id, model, provider, tokens_in, tokens_out, cost, tier, cached, latency_ms, quality_score, escalation, estimated, tokens_saved, cache_level, turn_id, created_at)
      VALUES
-       (@id, @model, @provider, @tokens_in, @tokens_out, @cost, @tier, @cached, @latency_ms, @quality_score, @escalation, @estimated, @tokens_saved, @turn_id, @created_at)`,
+       (@id, @model, @provider, @tokens_in, @tokens_out, @cost, @tier, @cached, @latency_ms, @quality_score, @escalation, @estimated, @tokens_saved, @cache_level, @turn_id, @created_at)`,
   ).run({
     ...cost,
     cached: Number(cost.cached),
@@ -25,7 +27,7 @@ export function listCosts(
 ): CostRow[] {
   const rows = sql(
     db,
-    `SELECT id, model, provider, tokens_in, tokens_out, cost, tier, cached, latency_ms, quality_score, escalation, estimated, tokens_saved, turn_id, created_at
+    `SELECT id, model, provider, tokens_in, tokens_out, cost, tier, cached, latency_ms, quality_score, escalation, estimated, tokens_saved, cache_level, turn_id, created_at
      FROM inference_costs WHERE created_at >= @since ORDER BY created_at DESC, rowid DESC LIMIT @limit OFFSET @offset`,
   ).all({ since: since ?? '', limit, offset }) as (Omit<CostRow, 'cached' | 'escalation' | 'estimated'> & {
     cached: number
@@ -47,13 +49,9 @@ export interface CostSummary {
   requests: number
 }
 
-export function costSummary(db: ReadableDb, { since }: { since: string | null }): CostSummary {
-  return sql(
-    db,
-    `SELECT coalesce(sum(cost), 0) AS total_cost, coalesce(sum(tokens_in), 0) AS total_tokens_in,
-       coalesce(sum(tokens_out), 0) AS total_tokens_out, count(*) AS requests
-     FROM inference_costs WHERE created_at >= ?`,
-  ).get(since ?? '') as CostSummary
+export function costSummary(db: ReadableDb, period: Period): CostSummary {
+  const { cost, tokens_in, tokens_out, requests } = usageTotals(db, period)
+  return { total_cost: cost, total_tokens_in: tokens_in, total_tokens_out: tokens_out, requests }
 }
 
 /** The last `perModel` quality scores of each model among the newest 5,000 calls, oldest first. */

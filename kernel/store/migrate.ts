@@ -18,6 +18,7 @@ import { schedulerMigration } from './migrations/0120-scheduler.ts'
 import { channelsMigration } from './migrations/0130-channels.ts'
 import { replaysMigration } from './migrations/0170-replays.ts'
 import { retentionMigration } from './migrations/0180-retention.ts'
+import { statisticsMigration } from './migrations/0140-statistics.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [
@@ -36,6 +37,7 @@ export const migrations: readonly Migration[] = [
   channelsMigration,
   replaysMigration,
   retentionMigration,
+  statisticsMigration,
 ]
 
 /**
