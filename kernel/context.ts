@@ -14,6 +14,7 @@ import type { InferenceView } from './inference/inference-view.ts'
 import type { ModelOverride } from './inference/model-override.ts'
 import type { LogFeed } from './logs/logger.ts'
 import type { Memory } from './memory/memory.ts'
+import type { Analyses } from './observatory/analysis/analyses.ts'
 import type { Plugins } from './plugins/registry.ts'
 import type { ToolJudge } from './policy/judge.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
@@ -56,6 +57,7 @@ export interface Context {
   scheduler: Scheduler
   channels: Channels
   browser: Browser
+  analyses: Analyses
   toolbox: Toolbox
   turns: TurnRunner
   inFlight: InFlight

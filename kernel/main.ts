@@ -43,6 +43,8 @@ import { inferenceSettingsOf } from './inference/settings.ts'
 import { openLogger } from './logs/logger.ts'
 import { logServiceLine } from './logs/service-line.ts'
 import { Memory } from './memory/memory.ts'
+import { Analyses } from './observatory/analysis/analyses.ts'
+import { Analyst } from './observatory/analysis/analyst.ts'
 import { Plugins } from './plugins/registry.ts'
 import { openJudge } from './policy/judge.ts'
 import { judgeSettings } from './policy/settings.ts'
@@ -281,6 +283,8 @@ export async function startKernel({
       log,
       hasModel,
     })
+    const analyst = new Analyst({ config, inference })
+    const analyses = new Analyses({ store, costs, analyst })
     const turns = new TurnRunner({
       store,
       bus,
@@ -334,6 +338,7 @@ export async function startKernel({
       scheduler,
       channels,
       browser,
+      analyses,
       toolbox,
       turns,
       inFlight,

@@ -13,7 +13,9 @@ import {
   listWorking,
 } from './memory-lists.ts'
 import { exportMemories } from './memory-transfer.ts'
+import { sessionFacts } from './session-facts.ts'
 import { countSessions, listSessions } from './sessions.ts'
+import { turnFacts } from './turn-facts.ts'
 
 /** The reads whose time grows with the data; they run on the reader pool, never on the event loop. */
 export const longReads = {
@@ -33,6 +35,8 @@ export const longReads = {
   findNaming,
   listCronJobs,
   listCronRuns,
+  turnFacts,
+  sessionFacts,
 }
 
 export type LongReads = typeof longReads

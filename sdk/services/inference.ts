@@ -238,7 +238,12 @@ export const routingProfile = z.object({
   capacity_headroom: z.number(),
   observation_count: z.number().int(),
   metascore: z.number(),
+  tier: modelTier,
+  /** The router may use it now, and why not. */
+  usable: z.boolean(),
+  note: z.string(),
 })
+export type RoutingProfile = z.infer<typeof routingProfile>
 
 /** The one way out to models. Keeps breakers, capacity windows and the cache in memory; asks the kernel to keep the rest. */
 export const inferenceService = service('inference', {
@@ -276,7 +281,10 @@ export const inferenceService = service('inference', {
     retry: 'safe',
   }),
   routingDiagnostics: method({
-    params: z.object({}),
+    params: z.object({
+      /** `provider/model` names that are told of beside the configured ones. */
+      also: z.array(z.string()).max(10).default([]),
+    }),
     result: z.object({ profiles: z.array(routingProfile) }),
     timeoutMs: 5_000,
     retry: 'safe',

@@ -1,6 +1,6 @@
+import { instructions, withoutMarks } from '#sdk/boundaries.ts'
 import { timestamp } from '#sdk/ids.ts'
 import type { TurnJob, TurnSkills } from '#sdk/services/agent.ts'
-import { instructions, withoutMarks } from './boundaries.ts'
 import { skillParts } from './skills.ts'
 
 const dateLength = 'YYYY-MM-DD'.length

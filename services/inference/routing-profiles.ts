@@ -1,21 +1,25 @@
-import type { z } from 'zod'
-import type { InferenceSettings, routingProfile } from '#sdk/services/inference.ts'
+import type { InferenceRequest, InferenceSettings, RoutingProfile } from '#sdk/services/inference.ts'
+import { judgeCandidate } from './candidates.ts'
+import { complexityOf } from './complexity.ts'
 import { scoreModel } from './metascore.ts'
-import { configuredModels, providerOf, splitModel } from './model-names.ts'
+import { configuredModels, providerOf, tierOf } from './model-names.ts'
 import { priceOf } from './prices.ts'
 import type { Router } from './router.ts'
 
-/** How the router sees each configured model, for a question of the given difficulty. */
+/** How the router sees each configured model, and those named beside them, for such a question. */
 export function routingProfiles(
-  { breakers, capacity, quality }: Router,
+  router: Router,
   settings: InferenceSettings,
-  complexity: number,
-): z.infer<typeof routingProfile>[] {
-  return configuredModels(settings).map((model) => {
+  request: InferenceRequest,
+  also: readonly string[],
+): RoutingProfile[] {
+  const { capacity, quality } = router
+  const complexity = complexityOf(request)
+  return [...new Set([...configuredModels(settings), ...also])].map((model) => {
     const provider = providerOf(settings, model)
-    const blocked = breakers.find(splitModel(model).provider)?.admission() === 'blocked'
+    const judged = judgeCandidate(model, 'metascore_candidate', { request, pinned: undefined, settings }, router)
     const price = priceOf(model, provider, settings.model_overrides)
-    const score = scoreModel(model, { settings, capacity, quality, complexity, blocked })
+    const score = scoreModel(model, { settings, capacity, quality, complexity, blocked: judged.breaker_blocked })
     return {
       model_name: model,
       is_local: provider?.is_local ?? false,
@@ -26,6 +30,9 @@ export function routingProfiles(
       capacity_headroom: provider ? capacity.status(provider).headroom : 0,
       observation_count: quality.count(model),
       metascore: score.metascore,
+      tier: tierOf(settings, model),
+      usable: judged.usable,
+      note: judged.note,
     }
   })
 }
