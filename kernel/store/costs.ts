@@ -1,5 +1,7 @@
 import type { CostRecord } from '#sdk/services/kernel.ts'
 import { type ReadableDb, sql, type WritableDb } from './database.ts'
+import type { Period } from './statistics/period.ts'
+import { usageTotals } from './statistics/usage.ts'
 
 export type CostRow = CostRecord & { created_at: string }
 
@@ -47,13 +49,9 @@ export interface CostSummary {
   requests: number
 }
 
-export function costSummary(db: ReadableDb, { since }: { since: string | null }): CostSummary {
-  return sql(
-    db,
-    `SELECT coalesce(sum(cost), 0) AS total_cost, coalesce(sum(tokens_in), 0) AS total_tokens_in,
-       coalesce(sum(tokens_out), 0) AS total_tokens_out, count(*) AS requests
-     FROM inference_costs WHERE created_at >= ?`,
-  ).get(since ?? '') as CostSummary
+export function costSummary(db: ReadableDb, period: Period): CostSummary {
+  const { cost, tokens_in, tokens_out, requests } = usageTotals(db, period)
+  return { total_cost: cost, total_tokens_in: tokens_in, total_tokens_out: tokens_out, requests }
 }
 
 /** The last `perModel` quality scores of each model among the newest 5,000 calls, oldest first. */

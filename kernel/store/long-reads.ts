@@ -15,6 +15,7 @@ import {
 import { exportMemories } from './memory-transfer.ts'
 import { sessionFacts } from './session-facts.ts'
 import { countSessions, listSessions } from './sessions.ts'
+import { periodUsage } from './statistics/period-usage.ts'
 import { turnFacts } from './turn-facts.ts'
 
 /** The reads whose time grows with the data; they run on the reader pool, never on the event loop. */
@@ -37,6 +38,7 @@ export const longReads = {
   listCronRuns,
   turnFacts,
   sessionFacts,
+  periodUsage,
 }
 
 export type LongReads = typeof longReads

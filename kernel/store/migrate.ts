@@ -16,6 +16,7 @@ import { approvalGrantsMigration } from './migrations/0100-approval-grants.ts'
 import { memoryMigration } from './migrations/0110-memory.ts'
 import { schedulerMigration } from './migrations/0120-scheduler.ts'
 import { channelsMigration } from './migrations/0130-channels.ts'
+import { statisticsMigration } from './migrations/0140-statistics.ts'
 import { analysesMigration } from './migrations/0142-analyses.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
@@ -33,6 +34,7 @@ export const migrations: readonly Migration[] = [
   memoryMigration,
   schedulerMigration,
   channelsMigration,
+  statisticsMigration,
   analysesMigration,
 ]
 

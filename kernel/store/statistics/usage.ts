@@ -1,0 +1,89 @@
+import { type ReadableDb, sql } from '../database.ts'
+import { boundsOf, ofPeriod, type Period } from './period.ts'
+
+/*
+ * What the rows of the ledger count for. Money and tokens are those of every row; a turn's call is a row that answers a
+ * turn or a client's request, from a model or from the cache, and not one of Keel's own (`analysis`, `memory`,
+ * `embedding`, …). A turn is told by its first call; a client's request is a turn of its own.
+ */
+
+/** Of rows of `inference_costs`. */
+export const isTurnCall = `ifnull(tier, 'cached') = 'cached'`
+/** Of rows of `usage_hours` and `usage_rows`, where no tier is an empty text. */
+const isTurnUsage = `tier IN ('', 'cached')`
+
+export interface UsageTotals {
+  requests: number
+  /** Dollars. */
+  cost: number
+  tokens_in: number
+  tokens_out: number
+  estimated: number
+}
+
+export function usageTotals(db: ReadableDb, period: Period): UsageTotals {
+  const text = `SELECT total(calls) AS requests, total(cost) AS cost, total(tokens_in) AS tokens_in,
+      total(tokens_out) AS tokens_out, total(estimated_calls) AS estimated
+    FROM ${ofPeriod('usage', 'calls, cost, tokens_in, tokens_out, estimated_calls')}`
+  return sql(db, text).get(boundsOf(period)) as UsageTotals
+}
+
+const turnSums = [
+  'calls',
+  'cached_calls',
+  'tokens_in',
+  'tokens_out',
+  'cost',
+  'uncached_cost',
+  'wasted_cost',
+  'density',
+  'dense_calls',
+  'turns',
+  'model_turns',
+] as const
+
+/** Sums of turns' calls; `total_cost` is that of all calls. Money in dollars. */
+export type UsageSums = Record<(typeof turnSums)[number] | 'total_cost', number>
+
+export interface UsageOfDay extends UsageSums {
+  /** UTC, `2025-01-31`. */
+  day: string
+  model: string
+}
+
+/** By day and model, oldest first. */
+export function usageByDay(
+  db: ReadableDb,
+  { model, ...period }: Period & { model?: string | undefined },
+): UsageOfDay[] {
+  const where = model === undefined ? 'true' : 'model = @model'
+  const text = `SELECT substr(hour, 1, 10) AS day, model, total(cost) AS total_cost,
+      ${turnSums.map((name) => `total(iif(${isTurnUsage}, ${name}, 0)) AS ${name}`).join(', ')}
+    FROM ${ofPeriod('usage', `hour, model, tier, ${turnSums.join(', ')}`, where)}
+    GROUP BY substr(hour, 1, 10), model ORDER BY day, model`
+  return sql(db, text).all({ ...boundsOf(period), ...(model !== undefined && { model }) }) as UsageOfDay[]
+}
+
+export function addUsage(left: UsageSums, right: UsageSums): UsageSums {
+  const sums = { total_cost: left.total_cost + right.total_cost } as UsageSums
+  for (const name of turnSums) sums[name] = left[name] + right[name]
+  return sums
+}
+
+export interface CacheUse {
+  by_level: { exact: number; semantic: number; tool_ttl: number }
+  misses: number
+  tokens_saved: number
+}
+
+/** What the cache was asked and what it spared, as far back as the ledger goes. */
+export function cacheUse(db: ReadableDb, period: Period): CacheUse {
+  const columns = 'exact_hits, semantic_hits, tool_hits, misses, tokens_saved'
+  const text = `SELECT ${columns
+    .split(', ')
+    .map((name) => `total(${name}) AS ${name}`)
+    .join(', ')} FROM ${ofPeriod('usage', columns)}`
+  const row = sql(db, text).get(boundsOf(period)) as Record<string, number>
+  const { exact_hits = 0, semantic_hits = 0, tool_hits = 0, misses = 0, tokens_saved = 0 } = row
+  return { by_level: { exact: exact_hits, semantic: semantic_hits, tool_ttl: tool_hits }, misses, tokens_saved }
+}
