@@ -15,6 +15,7 @@ import type { ModelOverride } from './inference/model-override.ts'
 import type { LogFeed } from './logs/logger.ts'
 import type { Memory } from './memory/memory.ts'
 import type { Analyses } from './observatory/analysis/analyses.ts'
+import type { Recommendations } from './observatory/recommendations/recommendations.ts'
 import type { Plugins } from './plugins/registry.ts'
 import type { ToolJudge } from './policy/judge.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
@@ -58,6 +59,7 @@ export interface Context {
   channels: Channels
   browser: Browser
   analyses: Analyses
+  recommendations: Recommendations
   toolbox: Toolbox
   turns: TurnRunner
   inFlight: InFlight

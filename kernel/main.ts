@@ -45,6 +45,7 @@ import { logServiceLine } from './logs/service-line.ts'
 import { Memory } from './memory/memory.ts'
 import { Analyses } from './observatory/analysis/analyses.ts'
 import { Analyst } from './observatory/analysis/analyst.ts'
+import { Recommendations } from './observatory/recommendations/recommendations.ts'
 import { Plugins } from './plugins/registry.ts'
 import { openJudge } from './policy/judge.ts'
 import { judgeSettings } from './policy/settings.ts'
@@ -285,6 +286,7 @@ export async function startKernel({
     })
     const analyst = new Analyst({ config, inference })
     const analyses = new Analyses({ store, costs, analyst })
+    const recommendations = new Recommendations({ store, costs, config, analyst })
     const turns = new TurnRunner({
       store,
       bus,
@@ -339,6 +341,7 @@ export async function startKernel({
       channels,
       browser,
       analyses,
+      recommendations,
       toolbox,
       turns,
       inFlight,

@@ -24,7 +24,10 @@ const noSnapshot = {
 /** The most turns in one answer, for a caller that asks for all. */
 const maxTurns = 5000
 
-type TurnsContext = Pick<Context, 'store' | 'analyses'> & { turns: Pick<Context['turns'], 'find'> }
+type TurnsContext = Pick<Context, 'store'> & {
+  turns: Pick<Context['turns'], 'find'>
+  analyses: Pick<Context['analyses'], 'tipsOf' | 'insightsOf' | 'ofTurn' | 'ofSession'>
+}
 
 export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, TurnsContext> = {
   listSessionTurns: ({ params, query }, { store }) => ({

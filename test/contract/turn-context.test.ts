@@ -17,6 +17,7 @@ import { temporaryStore } from '../support/temp-store.ts'
 import { nothingRecalled, recalledMemory, somePlan, turnJob } from '../support/turn-fixtures.ts'
 
 const turn_id = 'turn'
+const refuse = () => Promise.reject(new Error('not asked for here'))
 
 /** The turn routes over a database that has one turn, not yet planned. */
 async function scene() {
@@ -28,9 +29,10 @@ async function scene() {
   const attempt = beginAttempt(store.write, turn_id)
   const kernel = await startHttpKernel(
     { turns: { table: turnsRoutes, handlers: turnsHandlers } },
-    { store, turns: { find: () => undefined } },
     {
-      pending: new Set(['turns.getTurnTips', 'turns.analyzeTurn', 'turns.getSessionInsights', 'turns.analyzeSession']),
+      store,
+      turns: { find: () => undefined },
+      analyses: { tipsOf: refuse, insightsOf: refuse, ofTurn: refuse, ofSession: refuse },
     },
   )
   onTestFinished(async () => {
