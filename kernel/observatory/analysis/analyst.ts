@@ -105,7 +105,7 @@ export class Analyst {
           signal: AbortSignal.any([signal, deadline]),
         })
       } catch (thrown) {
-        signal.throwIfAborted()
+        if (signal.aborted) throw new RuntimeError('cancelled', undefined, undefined, { cause: thrown })
         const reason = unusable(thrown)
         if (reason !== undefined) return without(reason)
         throw failed(thrown, deadline)
