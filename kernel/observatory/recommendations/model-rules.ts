@@ -74,7 +74,7 @@ export const modelRules: readonly RecommendationRule[] = [
       const mostUsed = mostUsedOf(models)
       const turns = models.reduce((sum, one) => sum + one.turns, 0)
       if (!mostUsed || models.length < 2 || profile.total_turns < 20) return undefined
-      const share = 1 - mostUsed.turns / turns
+      const share = (turns - mostUsed.turns) / turns
       if (share <= 0.3) return undefined
       return {
         priority: 'High',
