@@ -1,3 +1,12 @@
+-- index analyses_by_creation
+CREATE INDEX analyses_by_creation ON analyses (created_at);
+
+-- index analyses_by_session
+CREATE INDEX analyses_by_session ON analyses (session_id) WHERE session_id IS NOT NULL;
+
+-- index analyses_by_turn
+CREATE INDEX analyses_by_turn ON analyses (turn_id) WHERE turn_id IS NOT NULL;
+
 -- index approval_grants_by_subject
 CREATE UNIQUE INDEX approval_grants_by_subject ON approval_grants (subject, ifnull(session_id, ''), authority);
 
@@ -162,6 +171,26 @@ CREATE INDEX turns_failed ON turns (created_at) WHERE status = 'error';
 
 -- index turns_running
 CREATE INDEX turns_running ON turns (status) WHERE status = 'running';
+
+-- table analyses
+CREATE TABLE analyses (
+  kind TEXT NOT NULL CHECK (kind IN ('turn', 'session', 'recommendations')),
+  -- The id of the turn or session, or the period.
+  subject_id TEXT NOT NULL,
+  -- It goes with what it is about.
+  turn_id TEXT REFERENCES turns (id) ON DELETE CASCADE,
+  session_id TEXT REFERENCES sessions (id) ON DELETE CASCADE,
+  model TEXT NOT NULL,
+  -- What the model answered, as its schema has it.
+  result_json TEXT NOT NULL,
+  -- What the subject was like; it has changed since where this differs.
+  basis TEXT NOT NULL,
+  tokens_in INTEGER NOT NULL,
+  tokens_out INTEGER NOT NULL,
+  cost REAL NOT NULL,
+  created_at TEXT NOT NULL,
+  PRIMARY KEY (kind, subject_id)
+  ) WITHOUT ROWID;
 
 -- table approval_grants
 CREATE TABLE approval_grants (
@@ -548,6 +577,12 @@ CREATE TABLE policy_decisions (
   context_json TEXT NOT NULL,
   created_at TEXT NOT NULL
   , approval_id TEXT);
+
+-- table recommendation_dismissals
+CREATE TABLE recommendation_dismissals (
+  id TEXT PRIMARY KEY,
+  dismissed_at TEXT NOT NULL
+  ) WITHOUT ROWID;
 
 -- table schema_version
 CREATE TABLE schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL);
