@@ -253,6 +253,41 @@ describe('a turn', () => {
     expect(await reviewsAsked()[0]?.ended).toBe('aborted')
   })
 
+  test('is reviewed although the process that asks is killed meanwhile', async () => {
+    const inference = async () =>
+      (await keel.client.services.listServices()).services.find(({ name }) => name === 'inference')
+    const answer = Promise.withResolvers<void>()
+    reviews = [{ ...json(review), until: answer.promise }]
+    const asking = keel.client.turns.analyzeTurn(anew())
+    await eventually('it is asked', () => reviewsAsked().length === 1)
+    const pid = (await inference())?.pid
+    process.kill(pid ?? 0, 'SIGKILL')
+    await eventually('it is asked by another', async () => reviewsAsked().length === 2)
+    expect((await inference())?.pid).not.toBe(pid)
+    answer.resolve()
+    expect(await asking).toMatchObject({ analysis_model: 'mock/test-model', tokens_in: 100 })
+  })
+
+  test('is one of three at a time; sixteen wait, and others are told when to come back', async () => {
+    const answer = Promise.withResolvers<void>()
+    reviews = [{ ...json(review), until: answer.promise }]
+    const all = new AbortController()
+    const path = `/api/turns/${turnId}/analyze?refresh=true`
+    const ask = () => keel.fetch(path, { method: 'POST', signal: all.signal })
+    const begun = Array.from({ length: 3 }, ask)
+    await eventually('three are asked', () => reviewsAsked().length === 3)
+    const others = Array.from({ length: 17 }, ask)
+    const refused = await Promise.race(others)
+    expect(refused.status).toBe(503)
+    expect(refused.headers.get('retry-after')).toBe('30')
+    expect(await refused.json()).toMatchObject({ error: '16 calls wait for an analysis' })
+    expect(reviewsAsked()).toHaveLength(3)
+    answer.resolve()
+    for (const response of await Promise.all(begun)) expect(response.status).toBe(200)
+    const statuses = (await Promise.all(others)).map(({ status }) => status)
+    expect(statuses.filter((status) => status === 200)).toHaveLength(16)
+  })
+
   test('that nobody knows is 404, and so is an unknown session', async () => {
     const absent = { params: { id: 'nobody' } }
     await expect(keel.client.turns.analyzeTurn(absent)).rejects.toMatchObject({ message: 'turn nobody not found' })

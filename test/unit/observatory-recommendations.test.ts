@@ -1,8 +1,13 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { openConfig } from '#kernel/config/live-config.ts'
 import { type Config, configSchema } from '#kernel/config/schema.ts'
+import { sessionRules } from '#kernel/observatory/insights/session-rules.ts'
 import { behaviourOf } from '#kernel/observatory/recommendations/behaviour.ts'
+import { modelRules } from '#kernel/observatory/recommendations/model-rules.ts'
 import { recommend } from '#kernel/observatory/recommendations/recommend.ts'
+import { usageRules } from '#kernel/observatory/recommendations/usage-rules.ts'
+import { turnRules } from '#kernel/observatory/tips/turn-rules.ts'
 import type { PeriodUsage } from '#kernel/store/statistics/period-usage.ts'
 import type { BehaviourProfile, Recommendation } from '#sdk/contracts/recommendations.ts'
 import { timestamp } from '#sdk/ids.ts'
@@ -144,6 +149,13 @@ test.each<[id: string, what: string, change: Change, priority: string | undefine
   if (savings === null) expect(found?.estimated_impact?.monthly_savings).toBeNull()
   else if (savings === undefined) expect(found?.estimated_impact ?? null).toBeNull()
   else expect(found?.estimated_impact?.monthly_savings).toBeCloseTo(savings, 9)
+})
+
+test('every rule stands in the documentation', () => {
+  const docs = readFileSync(new URL('../../docs/observatory.md', import.meta.url), 'utf8')
+  const names = [...turnRules, ...sessionRules].map(({ name, category }) => `| \`${name}\` | ${category} |`)
+  for (const row of names) expect(docs).toContain(row)
+  for (const { id, category } of [...modelRules, ...usageRules]) expect(docs).toContain(`| \`${id}\` | ${category} |`)
 })
 
 describe('savings are those of 30 days', () => {
