@@ -2,7 +2,7 @@ import markdownIt from 'markdown-it'
 import { describe, expect, test } from 'vitest'
 import { analysisAnswer, analysisMarkdown } from '#kernel/observatory/analysis/answer.ts'
 import { defused } from '#kernel/observatory/analysis/defused.ts'
-import { quoted } from '#kernel/observatory/analysis/quoted.ts'
+import { harmless, quoted } from '#kernel/observatory/analysis/quoted.ts'
 
 /** As generous a reader of Markdown as there is. */
 const reader = markdownIt({ html: true, linkify: true })
@@ -79,7 +79,14 @@ describe('what others wrote reaches the model', () => {
     expect(quoted('answer', text, 4_096, 'another place').slice(0, 30)).not.toBe(shown.slice(0, 30))
   })
 
-  test('cut to its size', () => {
-    expect(quoted('output', 'ä'.repeat(100_000), 300, 'p').length).toBeLessThan(400)
+  test('cut to its size, with no part of a secret at the cut', () => {
+    expect(quoted('output', 'ä'.repeat(100_000), 300, 'p').length).toBeLessThan(450)
+    const secret = 'sk-abcdefghijklmnop'
+    for (let at = 40; at < 110; at++) {
+      const text = `-----BEGIN PRIVATE KEY-----${'k'.repeat(20)}-----END PRIVATE KEY-----${' '.repeat(at)}${secret} and more words`
+      expect(harmless(text, 60)).not.toMatch(/sk-[a-z]/)
+    }
+    expect(harmless('a'.repeat(60), 60)).toBe('a'.repeat(60))
+    expect(harmless('\u{1F600}'.repeat(60), 61)).toMatch(/^(?:\u{1F600}){30}\ufffd … \(cut\)$/u)
   })
 })

@@ -9,7 +9,7 @@ import { reviewer, rulesText } from './turn-question.ts'
 export const maxTurnsShown = 20
 /** Models whose figures are shown, those that answered most. */
 const maxModels = 10
-/** Bytes of each message. */
+/** Characters of each message. */
 const maxMessage = 512
 const maxName = 256
 

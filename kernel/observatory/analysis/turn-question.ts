@@ -7,7 +7,7 @@ import { harmless, quoted } from './quoted.ts'
 
 /** Tool calls that are shown, the first ones. */
 const maxToolCalls = 20
-/** Bytes of each. */
+/** Characters of each. */
 const maxQuestion = 4_096
 const maxAnswer = 4_096
 const maxThinking = 2_048

@@ -15,8 +15,9 @@ const maxModels = 20
 const maxSummary = 1_200
 const maxTitle = 120
 const maxSentence = 600
-/** Bytes. */
 const maxName = 256
+/** Of the settings, as JSON. */
+const maxSettings = 4_096
 
 /** What a model answers when it is asked for advice. */
 export const deepAnswer = z.object({
@@ -64,7 +65,7 @@ export function deepQuestion(
   return [
     `Figures (dollars, tokens, shares 0 to 1, grades of 5):\n${JSON.stringify({ ...figures, turn_cost, models: used })}`,
     advised.length === 0 ? 'The rules advise nothing.' : `What the rules advise:\n${advised.join('\n')}`,
-    `Settings:\n${harmless(JSON.stringify(settingsShown(config)), 4 * 1024)}`,
+    `Settings:\n${harmless(JSON.stringify(settingsShown(config)), maxSettings)}`,
   ].join('\n\n')
 }
 
