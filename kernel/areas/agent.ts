@@ -2,6 +2,7 @@ import type { Context } from '#kernel/context.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
 import type { answered, Reply } from '#kernel/http/reply.ts'
 import { providerOf } from '#kernel/inference/model-name.ts'
+import { cacheLookups } from '#kernel/observatory/statistics/cache-lookups.ts'
 import { apiGrant } from '#kernel/policy/authority.ts'
 import { parseCommand } from '#kernel/policy/commands.ts'
 import { countPendingApprovals } from '#kernel/store/approvals.ts'
@@ -15,15 +16,13 @@ import type { TurnEvent } from '#kernel/turns/live-turn.ts'
 import type { AgentAnswer, AgentMessage, AgentStreamEvent, agentRoutes } from '#sdk/contracts/agent.ts'
 
 export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
-  async getAgentStatus(_, { startedAt, config, store, inferenceView, turns, channels }) {
+  async getAgentStatus(_, { startedAt, config, store, costs, inferenceView, turns, channels }) {
     const { agent, models } = config.current()
     const reachable = channels.status().filter(({ configured, last_error }) => configured || last_error !== null)
-    const inference = await inferenceView.refresh()
+    const [inference, { hit_rate }] = await Promise.all([inferenceView.refresh(), cacheLookups({ store, costs })])
     const primary_provider = providerOf(models.primary)
     const states = Object.values(inference.breakers)
     const primary_provider_state = inference.breakers[primary_provider]?.state ?? 'closed'
-    const lookups = inference.cache.hits + inference.cache.misses
-    const cache_hit_rate_pct = lookups === 0 ? 0 : (inference.cache.hits / lookups) * 100
     const uptime_seconds = Math.floor((Date.now() - startedAt) / 1000)
     const usable = [models.primary, ...models.fallbacks].filter(
       (model) => !inference.breakers[providerOf(model)]?.blocked,
@@ -40,7 +39,7 @@ export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
       active_model: inference.current_model,
       primary_provider_state,
       cache_entries: inference.cache.entries,
-      cache_hit_rate_pct,
+      cache_hit_rate_pct: hit_rate * 100,
       uptime_seconds,
       active_turns: turns.activeCount,
       sessions_active: countActiveSessions(store.read),
@@ -54,7 +53,7 @@ export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
         breaker_open_count: states.filter(({ state }) => state === 'open').length,
         breaker_half_open_count: states.filter(({ state }) => state === 'half_open').length,
         cache_entries: inference.cache.entries,
-        cache_hit_rate_pct,
+        cache_hit_rate_pct: hit_rate * 100,
         pending_approvals: countPendingApprovals(store.read).all,
         taskable_subagents_total: 0,
         taskable_subagents_enabled: 0,

@@ -5,7 +5,7 @@ import { loadTurn } from '#kernel/store/turns.ts'
 import type { feedbackRoutes } from '#sdk/contracts/feedback.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 
-type Needs = Pick<Context, 'store' | 'bus'>
+type Needs = Pick<Context, 'store' | 'bus' | 'inference' | 'log'>
 
 export const feedbackHandlers: Handlers<typeof feedbackRoutes, Needs> = {
   createTurnFeedback({ params, body }, context) {
@@ -30,9 +30,9 @@ export const feedbackHandlers: Handlers<typeof feedbackRoutes, Needs> = {
 function gradeTurn(
   turnId: string,
   { grade, comment }: { grade: number; comment?: string | null | undefined },
-  { store, bus }: Needs,
+  { store, bus, inference, log }: Needs,
 ): FeedbackRow {
-  const { session_id } = loadTurn(store.read, turnId)
+  const { session_id, model } = loadTurn(store.read, turnId)
   const feedback = saveFeedback(store.write, {
     turn_id: turnId,
     session_id,
@@ -40,5 +40,11 @@ function gradeTurn(
     comment: comment === '' ? null : comment,
   })
   bus.publish('feedback_recorded', { turn_id: turnId, session_id, grade })
+  if (model !== null) {
+    // A service that is down hears of it from the database when it starts.
+    inference
+      .gradeAnswer({ model, turn_id: turnId, grade })
+      .catch((err: unknown) => log.warn({ err, turn_id: turnId }, 'the router has not heard of a grade yet'))
+  }
   return feedback
 }

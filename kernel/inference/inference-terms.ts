@@ -1,5 +1,6 @@
 import type { EventBus } from '#kernel/events/bus.ts'
 import { recentQuality } from '#kernel/store/costs.ts'
+import { recentGrades } from '#kernel/store/feedback.ts'
 import { listBreakers, listCacheEntries, saveBreaker, saveCacheEntry } from '#kernel/store/inference-state.ts'
 import type { Store } from '#kernel/store/store.ts'
 import type { ServiceHandlers } from '#sdk/service.ts'
@@ -9,6 +10,8 @@ import type { CostLedger } from './cost-ledger.ts'
 
 /** How many quality scores of each model the router begins with. */
 const observationsPerModel = 100
+/** How many grades it begins with, of all models together. */
+const maxGrades = 2_000
 /** How many cached answers a new process is given, newest first. */
 const warmCacheEntries = 500
 
@@ -29,6 +32,7 @@ export function inferenceTerms({
       settings: settings(),
       breakers: listBreakers(store.read),
       observations: recentQuality(store.read, observationsPerModel),
+      grades: recentGrades(store.read, maxGrades),
       cache: listCacheEntries(store.read, warmCacheEntries),
     }),
     recordCost(cost) {

@@ -10,9 +10,9 @@ export function recordCost(db: WritableDb, cost: CostRow): void {
   sql(
     db,
     `INSERT OR IGNORE INTO inference_costs
-       (id, model, provider, tokens_in, tokens_out, cost, tier, cached, latency_ms, quality_score, escalation, estimated, tokens_saved, turn_id, created_at)
+       (id, model, provider, tokens_in, tokens_out, cost, tier, cached, latency_ms, quality_score, escalation, estimated, tokens_saved, cache_level, turn_id, created_at)
      VALUES
-       (@id, @model, @provider, @tokens_in, @tokens_out, @cost, @tier, @cached, @latency_ms, @quality_score, @escalation, @estimated, @tokens_saved, @turn_id, @created_at)`,
+       (@id, @model, @provider, @tokens_in, @tokens_out, @cost, @tier, @cached, @latency_ms, @quality_score, @escalation, @estimated, @tokens_saved, @cache_level, @turn_id, @created_at)`,
   ).run({
     ...cost,
     cached: Number(cost.cached),
@@ -27,7 +27,7 @@ export function listCosts(
 ): CostRow[] {
   const rows = sql(
     db,
-    `SELECT id, model, provider, tokens_in, tokens_out, cost, tier, cached, latency_ms, quality_score, escalation, estimated, tokens_saved, turn_id, created_at
+    `SELECT id, model, provider, tokens_in, tokens_out, cost, tier, cached, latency_ms, quality_score, escalation, estimated, tokens_saved, cache_level, turn_id, created_at
      FROM inference_costs WHERE created_at >= @since ORDER BY created_at DESC, rowid DESC LIMIT @limit OFFSET @offset`,
   ).all({ since: since ?? '', limit, offset }) as (Omit<CostRow, 'cached' | 'escalation' | 'estimated'> & {
     cached: number

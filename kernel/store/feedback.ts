@@ -34,6 +34,13 @@ export function saveFeedback(
   }) as FeedbackRow
 }
 
+/** The newest `limit` grades of turns that a model answered, oldest first. */
+export function recentGrades(db: ReadableDb, limit: number): { model: string; turn_id: string; grade: number }[] {
+  const text = `SELECT t.model, f.turn_id, f.grade FROM turn_feedback f CROSS JOIN turns t ON t.id = f.turn_id
+    WHERE t.model IS NOT NULL ORDER BY f.rowid DESC LIMIT ?`
+  return (sql(db, text).all(limit) as { model: string; turn_id: string; grade: number }[]).reverse()
+}
+
 export function findFeedback(db: ReadableDb, turnId: string): FeedbackRow | undefined {
   return sql(db, `SELECT ${columns} FROM turn_feedback WHERE turn_id = ?`).get(turnId) as FeedbackRow | undefined
 }

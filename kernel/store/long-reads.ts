@@ -1,4 +1,7 @@
-import { costSummary } from './costs.ts'
+import { efficiencyOfPeriod } from '#kernel/observatory/statistics/efficiency.ts'
+import { routingDataset } from '#kernel/observatory/statistics/routing-dataset.ts'
+import { evaluateRouting } from '#kernel/observatory/statistics/routing-eval.ts'
+import { costSummary, listCosts } from './costs.ts'
 import { listCronJobs } from './cron-jobs.ts'
 import { listCronRuns } from './cron-runs.ts'
 import { findNaming, findOfSession } from './memory-forgetting.ts'
@@ -13,9 +16,13 @@ import {
   listWorking,
 } from './memory-lists.ts'
 import { exportMemories } from './memory-transfer.ts'
+import { listSelections } from './selections.ts'
 import { sessionFacts } from './session-facts.ts'
 import { countSessions, listSessions } from './sessions.ts'
 import { periodUsage } from './statistics/period-usage.ts'
+import { hourlySeries } from './statistics/timeseries.ts'
+import { cacheUse } from './statistics/usage.ts'
+import { listTransactions } from './transactions.ts'
 import { turnFacts } from './turn-facts.ts'
 
 /** The reads whose time grows with the data; they run on the reader pool, never on the event loop. */
@@ -23,6 +30,7 @@ export const longReads = {
   listSessions,
   countSessions,
   costSummary,
+  listCosts,
   listWorking,
   listSessionWorking,
   listEpisodic,
@@ -39,6 +47,13 @@ export const longReads = {
   turnFacts,
   sessionFacts,
   periodUsage,
+  efficiencyOfPeriod,
+  hourlySeries,
+  cacheUse,
+  listTransactions,
+  listSelections,
+  routingDataset,
+  evaluateRouting,
 }
 
 export type LongReads = typeof longReads

@@ -21,6 +21,8 @@ export interface SelectionEvent {
   user_excerpt: string
   candidates: Selection['candidates']
   metascore_breakdown: Selection['metascore_breakdown']
+  /** Of the turn, 1 to 5; null until somebody grades it. */
+  grade: number | null
   created_at: string
 }
 
@@ -29,7 +31,10 @@ interface SelectionRow
   id: string
   candidates_json: string
   metascore_json: string | null
+  features_json: string | null
 }
+
+const selected = 'SELECT e.*, f.grade FROM model_selection_events e LEFT JOIN turn_feedback f ON f.turn_id = e.turn_id'
 
 const maxExcerptWords = 20
 const maxExcerptLength = 240
@@ -65,14 +70,16 @@ export function recordSelection(
     user_excerpt: excerptOf(event.user_text),
     candidates_json: JSON.stringify(selection.candidates),
     metascore_json: selection.metascore_breakdown && JSON.stringify(selection.metascore_breakdown),
+    features_json: Object.keys(selection.features).length === 0 ? null : JSON.stringify(selection.features),
+    grade: null,
     created_at: timestamp(),
   }
   sql(
     db,
     `INSERT INTO model_selection_events
-       (id, turn_id, session_id, agent_id, channel, selected_model, executed_model, strategy, primary_model, override_model, complexity, user_excerpt, candidates_json, metascore_json, created_at)
+       (id, turn_id, session_id, agent_id, channel, selected_model, executed_model, strategy, primary_model, override_model, complexity, user_excerpt, candidates_json, metascore_json, features_json, created_at)
      VALUES
-       (@id, @turn_id, @session_id, @agent_id, @channel, @selected_model, @executed_model, @strategy, @primary_model, @override_model, @complexity, @user_excerpt, @candidates_json, @metascore_json, @created_at)`,
+       (@id, @turn_id, @session_id, @agent_id, @channel, @selected_model, @executed_model, @strategy, @primary_model, @override_model, @complexity, @user_excerpt, @candidates_json, @metascore_json, @features_json, @created_at)`,
   ).run(row)
   return toEvent(row)
 }
@@ -82,30 +89,35 @@ export function recordExecutedModel(db: WritableDb, eventId: string, model: stri
 }
 
 export interface SelectionFilter {
+  limit: number
   session_id?: string | undefined
   model?: string | undefined
   since?: string | undefined
 }
 
-export function listSelections(db: ReadableDb, filter: SelectionFilter, limit: number): SelectionEvent[] {
-  const terms = ['1 = 1']
-  if (filter.session_id !== undefined) terms.push('session_id = @session_id')
+export function listSelections(db: ReadableDb, filter: SelectionFilter): SelectionEvent[] {
+  const terms = ['true']
+  if (filter.session_id !== undefined) terms.push('e.session_id = @session_id')
   if (filter.model !== undefined) terms.push('selected_model = @model')
-  if (filter.since !== undefined) terms.push('created_at >= @since')
-  const text = `SELECT * FROM model_selection_events WHERE ${terms.join(' AND ')} ORDER BY created_at DESC, rowid DESC LIMIT @limit`
-  const values = Object.fromEntries(Object.entries({ ...filter, limit }).filter(([, value]) => value !== undefined))
+  if (filter.since !== undefined) terms.push('e.created_at >= @since')
+  const text = `${selected} WHERE ${terms.join(' AND ')} ORDER BY e.created_at DESC, e.rowid DESC LIMIT @limit`
+  const values = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined))
   return (sql(db, text).all(values) as SelectionRow[]).map(toEvent)
 }
 
 /** The selections of one turn, newest first. */
 export function selectionsOfTurn(db: ReadableDb, turnId: string): SelectionEvent[] {
-  const rows = sql(db, 'SELECT * FROM model_selection_events WHERE turn_id = ? ORDER BY rowid DESC').all(
-    turnId,
-  ) as SelectionRow[]
+  const rows = sql(db, `${selected} WHERE e.turn_id = ? ORDER BY e.rowid DESC`).all(turnId) as SelectionRow[]
   return rows.map(toEvent)
 }
 
-function toEvent({ id, candidates_json, metascore_json, ...row }: SelectionRow): SelectionEvent {
+function toEvent({
+  id,
+  candidates_json,
+  metascore_json,
+  features_json: _features,
+  ...row
+}: SelectionRow): SelectionEvent {
   return {
     ...row,
     event_id: id,

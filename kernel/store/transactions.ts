@@ -1,5 +1,5 @@
 import { newId, timestamp } from '#sdk/ids.ts'
-import { sql, type WritableDb } from './database.ts'
+import { type ReadableDb, sql, type WritableDb } from './database.ts'
 
 export interface NewTransaction {
   tx_type: string
@@ -22,4 +22,18 @@ export function insertTransaction(db: WritableDb, booked: NewTransaction): boole
        ON CONFLICT (idempotency_key) DO NOTHING`,
     ).run({ ...booked, id: newId(), now: timestamp() }).changes === 1
   )
+}
+
+export type TransactionRow = Omit<NewTransaction, 'idempotency_key'> & { id: string; created_at: string }
+
+/** Newest first. */
+export function listTransactions(
+  db: ReadableDb,
+  { since, limit, offset }: { since: string; limit: number; offset: number },
+): { transactions: TransactionRow[]; total: number } {
+  const text = `SELECT id, tx_type, amount, currency, counterparty, tx_hash, metadata_json, created_at FROM transactions
+    WHERE created_at >= ? ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?`
+  const counted = sql(db, 'SELECT count(*) AS total FROM transactions WHERE created_at >= ?').get(since)
+  const { total } = counted as { total: number }
+  return { transactions: sql(db, text).all(since, limit, offset) as TransactionRow[], total }
 }

@@ -107,6 +107,7 @@ function announceSelection(
     user_excerpt: _excerpt,
     executed_model: _executed,
     fallback: _fallback,
+    grade: _grade,
     ...fields
   } = event
   bus.publish('model_selection', fields)

@@ -12,12 +12,16 @@ const share = z.object({ tokens: count, cost: dollars, pct: z.number() })
 
 export const modelEfficiency = z.object({
   model: z.string(),
+  /** In which it was called. */
   total_turns: count,
   /** Mean of tokens out by tokens in. */
   avg_output_density: z.number(),
-  avg_budget_utilization: z.number(),
+  /** Of the context's token budget, by turns that have a snapshot. */
+  avg_budget_utilization: fraction,
+  /** By how much better turns with memory are graded than those without, as a share; 0 while unknown. */
   avg_memory_roi: z.number(),
-  avg_system_prompt_weight: z.number(),
+  /** The system prompt's share of the prompt. */
+  avg_system_prompt_weight: fraction,
   cache_hit_rate: fraction,
   /** Share of turns that filled more than 80 % of their budget. */
   context_pressure_rate: fraction,
@@ -27,7 +31,8 @@ export const modelEfficiency = z.object({
     effective_per_turn: dollars,
     cache_savings: dollars,
     cumulative_trend: trend,
-    attribution: z.object({ system_prompt: share, memories: share, history: share }),
+    attribution: z.object({ system_prompt: share, memories: share, history: share, tool_definitions: share }),
+    /** Of calls that were billed and gave no answer. */
     wasted_budget_cost: dollars,
   }),
   trend: z.object({ output_density: trend, cost_per_turn: trend, cache_hit_rate: trend }),

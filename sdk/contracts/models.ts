@@ -27,14 +27,17 @@ export const selectionEvent = z.object({
   /** The model that really answered; null until it has. */
   executed_model: z.string().nullable(),
   fallback: z.boolean(),
+  /** Of the turn, 1 to 5; null until somebody grades it. */
+  grade: z.int().nullable(),
   created_at: time,
 })
 export type SelectionEvent = z.infer<typeof selectionEvent>
 
 export const routingWeights = z.object({
-  accuracy_floor: fraction.optional(),
+  accuracy_floor: fraction.min(0).max(1).optional(),
   cost_aware: z.boolean().optional(),
-  cost_weight: fraction.nullish(),
+  /** null leaves it to `cost_aware`. */
+  cost_weight: fraction.min(0).max(1).nullish(),
 })
 
 export const routingRow = z.object({
@@ -50,7 +53,68 @@ export const routingRow = z.object({
   tokens_out: count,
   cost: dollars,
   quality_score: z.number().nullable(),
+  /** Of the turn, 1 to 5; null until somebody grades it. */
+  grade: z.int().nullable(),
   created_at: time,
+})
+
+/** A past choice, and the one that other weights would have made. */
+export const routingVerdict = z.object({
+  turn_id: z.string(),
+  created_at: time,
+  complexity: z.string().nullable(),
+  selected_model: z.string(),
+  proposed_model: z.string(),
+  /** `better`: no dearer and no weaker. `worse`: no cheaper and no stronger. `trade`: cheaper and weaker, or the reverse. */
+  verdict: z.enum(['same', 'better', 'worse', 'trade']),
+  /** What the tokens that were used cost with either model. */
+  selected_cost: dollars,
+  proposed_cost: dollars,
+  /** What was expected of either model's answers then. */
+  selected_efficacy: fraction,
+  proposed_efficacy: fraction,
+  grade: z.int().nullable(),
+})
+
+export const routingDataset = z.object({
+  rows: z.array(routingRow),
+  summary: z.object({
+    /** That match, also those beyond `limit`. */
+    total_rows: count,
+    returned_rows: count,
+    graded_rows: count,
+    total_cost: dollars,
+    /** By the model that answered, else the one that was chosen. */
+    rows_by_model: z.record(z.string(), count),
+  }),
+})
+
+export const routingEvaluation = z.object({
+  rows_considered: count,
+  summary: z.object({
+    /** That match, also those beyond `limit`. */
+    total_rows: count,
+    /** Read, but not for weights to decide. */
+    passed_over: count,
+    weights: z.object({
+      accuracy_floor: fraction,
+      accuracy_min_obs: count,
+      cost_aware: z.boolean(),
+      cost_weight: fraction.nullable(),
+    }),
+    changed_rows: count,
+    /** Share of the choices that stay as they were. */
+    agreement: fraction,
+    better: count,
+    worse: count,
+    trade: count,
+    selected_cost: dollars,
+    proposed_cost: dollars,
+    selected_efficacy: fraction,
+    proposed_efficacy: fraction,
+    proposed_by_model: z.record(z.string(), count),
+  }),
+  verdicts: z.array(routingVerdict),
 })
 
 export const modelsRoutes = {
@@ -99,10 +163,7 @@ export const modelsRoutes = {
       until: instant,
       include_user_excerpt: flag,
     }),
-    response: z.object({
-      rows: z.array(routingRow),
-      summary: z.looseObject({ total_rows: count }),
-    }),
+    response: routingDataset,
   }),
   evaluateRouting: post('/api/models/routing-eval', {
     summary: 'Replay past selections against other routing weights',
@@ -112,10 +173,6 @@ export const modelsRoutes = {
       since: instant,
       until: instant,
     }),
-    response: z.object({
-      rows_considered: count,
-      summary: z.looseObject({ total_rows: count }),
-      verdicts: z.array(jsonObject),
-    }),
+    response: routingEvaluation,
   }),
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { get } from '../route.ts'
 import { capacityStatus } from '../services/inference.ts'
 import { efficiency } from './efficiency.ts'
-import { clampedInteger, filter, instant, page, period } from './query.ts'
+import { clampedInteger, filter, instant, page, pageInfo, period } from './query.ts'
 import { count, dollars, fraction, milliseconds, time } from './values.ts'
 
 export const cost = z.object({
@@ -19,6 +19,10 @@ export const cost = z.object({
   latency_ms: milliseconds.nullable(),
   quality_score: z.number().nullable(),
   escalation: z.boolean(),
+  /** The provider told no usage, or only a part of it. */
+  estimated: z.boolean(),
+  /** Spared by the cache. */
+  tokens_saved: count,
   turn_id: z.string().nullable(),
 })
 export type Cost = z.infer<typeof cost>
@@ -78,8 +82,13 @@ export const statsRoutes = {
   }),
   listTransactions: get('/api/stats/transactions', {
     summary: 'Financial transaction history',
-    query: z.object({ hours: clampedInteger(24, -87_600, 87_600) }),
-    response: z.object({ transactions: z.array(transaction) }),
+    query: z.object({
+      /** At least 1; its sign counts for nothing. */
+      hours: clampedInteger(24, -87_600, 87_600),
+      limit: clampedInteger(1000, 1, 5000),
+      offset: page.offset,
+    }),
+    response: z.object({ transactions: z.array(transaction), ...pageInfo }),
   }),
   getCacheStats: get('/api/stats/cache', {
     summary: 'Cache hit/miss statistics',

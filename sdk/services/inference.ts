@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { finishReason, modelMessage, tokenUsage, toolCall, toolChoice, toolDefinition } from '../messages.ts'
+import { modelFeatures } from '../routing/metascore.ts'
 import { method, service } from '../service.ts'
 
 export const modelTier = z.enum(['T1', 'T2', 'T3', 'T4'])
@@ -97,6 +98,8 @@ export const selection = z.object({
   complexity_score: z.number(),
   candidates: z.array(candidate),
   metascore_breakdown: z.record(z.string(), z.number()).nullable(),
+  /** Of each candidate, where a turn's model was left to the router; empty otherwise. */
+  features: z.record(z.string(), modelFeatures),
 })
 export type Selection = z.infer<typeof selection>
 
@@ -236,7 +239,11 @@ export const routingProfile = z.object({
   estimated_quality: z.number(),
   availability: z.number(),
   capacity_headroom: z.number(),
+  /** Answers that were judged, by their form or by a person. */
   observation_count: z.number().int(),
+  grade_count: z.number().int(),
+  /** 1 to 5; null without grades. */
+  avg_grade: z.number().nullable(),
   metascore: z.number(),
   tier: modelTier,
   /** The router may use it now, and why not. */
@@ -244,6 +251,9 @@ export const routingProfile = z.object({
   note: z.string(),
 })
 export type RoutingProfile = z.infer<typeof routingProfile>
+
+/** What a person thinks of a turn's answer, and the model that gave it. */
+export const answerGrade = z.object({ model: z.string(), turn_id: z.string(), grade: z.number().int().min(1).max(5) })
 
 /** The one way out to models. Keeps breakers, capacity windows and the cache in memory; asks the kernel to keep the rest. */
 export const inferenceService = service('inference', {
@@ -305,6 +315,8 @@ export const inferenceService = service('inference', {
   }),
   /** A key was stored or removed: clears trips that a wrong key or an empty account caused. */
   keyChanged: method({ params: z.object({ provider: z.string() }), result: z.null(), timeoutMs: 5_000, retry: 'safe' }),
+  /** Counts for the model's quality at once, in place of an earlier grade of the same turn. */
+  gradeAnswer: method({ params: answerGrade, result: z.null(), timeoutMs: 5_000, retry: 'safe' }),
   /** Empties the cache: an answer in it may repeat what somebody had forgotten. */
   forgetCache: method({ params: z.object({}), result: z.null(), timeoutMs: 5_000, retry: 'safe' }),
   embed: method({

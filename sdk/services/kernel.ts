@@ -6,7 +6,14 @@ import { method, notice, service } from '../service.ts'
 import { contextPlan, toolOutcome } from './agent.ts'
 import { browserSettings, browserState } from './browser.ts'
 import { adapterState, channelSettings } from './channels.ts'
-import { inferenceChunk, inferenceRequest, inferenceResult, inferenceSettings, savedBreaker } from './inference.ts'
+import {
+  answerGrade,
+  inferenceChunk,
+  inferenceRequest,
+  inferenceResult,
+  inferenceSettings,
+  savedBreaker,
+} from './inference.ts'
 import { embeddingStatus, memorySettings, recalled } from './memory.ts'
 import { guestModules, guestPlugin, hostCall } from './sandbox.ts'
 import { claimPlan, dueJob, runOutcome, schedulerSettings, takenRun } from './scheduler.ts'
@@ -73,6 +80,8 @@ export const costRecord = z.object({
   escalation: z.boolean(),
   estimated: z.boolean(),
   tokens_saved: z.number().int(),
+  /** What the cache had: its level, or that it was asked in vain; null where it was not asked. */
+  cache_level: z.enum(['exact', 'semantic', 'tool_ttl', 'miss']).nullable(),
   turn_id: z.string().nullable(),
 })
 export type CostRecord = z.infer<typeof costRecord>
@@ -95,6 +104,8 @@ export const kernelForInference = service('kernel', {
       breakers: z.array(savedBreaker),
       /** Up to the last 100 quality scores of each model, oldest first. */
       observations: z.record(z.string(), z.array(z.number())),
+      /** The last grades that people gave, oldest first. */
+      grades: z.array(answerGrade),
       cache: z.array(cacheEntry),
     }),
     timeoutMs: 10_000,

@@ -68,6 +68,8 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
       qualityScore,
       escalation: input.isFallback,
       tokensSaved: null,
+      // A call without an answer is followed by another, or by none: the question counts once, with what answers it.
+      cacheLevel: qualityScore !== null && request.cache_scope !== null && settings.cache.enabled ? 'miss' : null,
     })
     return cost
   }

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { isBelowFloor } from '#sdk/routing/metascore.ts'
 import type { candidate, InferenceRequest, InferenceSettings } from '#sdk/services/inference.ts'
 import { estimateInputTokens } from './answer.ts'
 import type { Breakers } from './breakers.ts'
@@ -54,17 +55,16 @@ export function judgeCandidate(
   const provider = providerOf(settings, model)
   const isAvailable = provider !== undefined && provider.key_status !== 'missing'
   const isBlocked = breakers.find(splitModel(model).provider)?.admission() === 'blocked'
-  const mean = quality.mean(model)
+  const efficacy = quality.mean(model) ?? 0
   // A model that someone names is their choice, whatever its record.
   const isNamed = source === 'pinned' || source === 'override'
-  const isGated =
-    !isNamed && mean !== undefined && quality.count(model) >= routing.accuracy_min_obs && mean < routing.accuracy_floor
+  const isGated = !isNamed && isBelowFloor({ efficacy, observations: quality.count(model) }, routing)
 
   let note = 'usable'
   if (!isAvailable) note = 'no provider configured for model'
   else if (routing.blocked_models.includes(model)) note = 'model on config blocklist'
   else if (isBlocked) note = 'provider breaker open'
-  else if (isGated) note = `quality ${mean.toFixed(2)} < floor ${routing.accuracy_floor.toFixed(2)}`
+  else if (isGated) note = `quality ${efficacy.toFixed(2)} < floor ${routing.accuracy_floor.toFixed(2)}`
   else if (request.max_cost !== null) {
     const tokens = {
       tokens_in: estimateInputTokens(request),

@@ -89,7 +89,10 @@ export function completer(router: Router, cache: ResponseCache, currentSettings:
     const tokensSaved = result.usage.tokens_in + result.usage.tokens_out
     cache.countHit(level, tokensSaved)
     const { model, usage } = result
-    router.recordCost({ request, model, usage, cost: 0, latencyMs, qualityScore: null, escalation: false, tokensSaved })
+    router.recordCost({
+      ...{ request, model, usage, latencyMs, tokensSaved },
+      ...{ cost: 0, qualityScore: null, escalation: false, cacheLevel: level },
+    })
     return {
       ...result,
       selected_model: model,

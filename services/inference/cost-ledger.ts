@@ -16,13 +16,14 @@ export interface CostEntry {
   escalation: boolean
   /** Tokens that the cache spared; null for a call that was really made. */
   tokensSaved: number | null
+  cacheLevel: CostRecord['cache_level']
 }
 
 export type CostLedger = (entry: CostEntry) => void
 
 /** Has each call written down, before its answer leaves and without making its asker wait. */
 export function costLedger(kernel: Pick<Client<typeof kernelForInference>, 'recordCost'>, log: Logger): CostLedger {
-  return ({ request, model, usage, cost, latencyMs, qualityScore, escalation, tokensSaved }) => {
+  return ({ request, model, usage, cost, latencyMs, qualityScore, escalation, tokensSaved, cacheLevel }) => {
     const isCached = tokensSaved !== null
     const { purpose } = request
     const record: CostRecord = {
@@ -39,6 +40,7 @@ export function costLedger(kernel: Pick<Client<typeof kernelForInference>, 'reco
       escalation,
       estimated: usage.estimated,
       tokens_saved: tokensSaved ?? 0,
+      cache_level: cacheLevel,
       turn_id: request.turn_id,
     }
     kernel.recordCost(record).catch((err: unknown) => log.error({ err, model }, 'a cost could not be recorded'))

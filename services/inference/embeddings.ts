@@ -80,6 +80,7 @@ export async function embedTexts(
       qualityScore: null,
       escalation: false,
       tokensSaved: null,
+      cacheLevel: null,
     })
     return { model, vectors, usage }
   } catch (thrown) {

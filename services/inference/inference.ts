@@ -40,6 +40,7 @@ export async function createInference(
     settings,
     savedBreakers: started.breakers,
     observations: started.observations,
+    grades: started.grades,
     recordCost: costLedger(kernel, log),
     onBreakerTransition: (breaker, from, reason) => {
       log.info({ provider: breaker.provider, from, to: breaker.state, reason }, 'a breaker changed')
@@ -95,6 +96,10 @@ export async function createInference(
       },
       keyChanged({ provider }) {
         router.breakers.find(provider)?.keyChanged()
+        return null
+      },
+      gradeAnswer(grade) {
+        router.quality.grade(grade)
         return null
       },
       forgetCache() {

@@ -1,3 +1,4 @@
+import type { ModelFeatures } from '#sdk/routing/metascore.ts'
 import type { InferenceSettings } from '#sdk/services/inference.ts'
 import type { Capacity } from './capacity.ts'
 import { providerOf, type Tier, tierOf } from './model-names.ts'
@@ -12,9 +13,6 @@ const tiers: Record<Tier, { efficacy: number; strength: number }> = {
   T4: { efficacy: 0.85, strength: 1 },
 }
 
-const normalWeights = { efficacy: 0.45, cost: 0.15, availability: 0.3, locality: 0.1 }
-const costAwareWeights = { efficacy: 0.35, cost: 0.3, availability: 0.25, locality: 0.1 }
-const fitWeight = 0.2
 const costSteepness = 20
 const localityShare = 0.4
 const neutralLocality = 0.5
@@ -29,47 +27,34 @@ export interface ScoreInput {
   blocked: boolean
 }
 
-export type ModelScore = Record<
-  'efficacy' | 'cost' | 'availability' | 'locality' | 'fit' | 'confidence' | 'bias' | 'metascore',
-  number
->
-
-/** What speaks for a model; `metascore` is their weighted sum times the confidence in it. */
-export function scoreModel(model: string, input: ScoreInput): ModelScore {
+export function featuresOf(model: string, input: ScoreInput): ModelFeatures {
   const { settings, quality, complexity } = input
   const { routing } = settings
   const provider = providerOf(settings, model)
   const tier = tiers[tierOf(settings, model)]
   const isLocal = provider?.is_local ?? false
   const headroom = provider ? input.capacity.status(provider).headroom : 0
-
-  const efficacy = quality.mean(model) ?? tier.efficacy
-  const cost = costComponent(priceOf(model, provider, settings.model_overrides))
-  const availability = (input.blocked ? 0 : 1) * headroom
+  const price = priceOf(model, provider, settings.model_overrides)
   const prefersLocal = routing.local_first && complexity < routing.confidence_threshold
-  const locality = prefersLocal ? localityComponent(isLocal, complexity) : neutralLocality
-  const fit = 1 - Math.max(0, complexity - tier.strength)
-  const confidence = Math.min(1, 0.6 + 0.04 * quality.count(model))
-  const weights = weightsOf(routing)
-  const sum =
-    weights.efficacy * efficacy +
-    weights.cost * cost +
-    weights.availability * availability +
-    weights.locality * locality -
-    fitWeight * (1 - fit)
-  const bias = localBias(quality) * (isLocal ? 1 : -1)
-  return { efficacy, cost, availability, locality, fit, confidence, bias, metascore: confidence * sum + bias }
+  const observations = quality.count(model)
+  return {
+    efficacy: quality.mean(model) ?? tier.efficacy,
+    cost: costComponent(price),
+    availability: (input.blocked ? 0 : 1) * headroom,
+    locality: prefersLocal ? localityComponent(isLocal, complexity) : neutralLocality,
+    fit: 1 - Math.max(0, complexity - tier.strength),
+    confidence: Math.min(1, 0.6 + 0.04 * observations),
+    bias: localBias(quality) * (isLocal ? 1 : -1),
+    observations,
+    input_price: price.input,
+    output_price: price.output,
+  }
 }
 
 /** What local answers have been worth so far speaks for or against the next one; 0 until there are enough. */
 export function localBias({ local: { attempts, acceptance } }: Quality): number {
   if (attempts < minLocalAttempts) return 0
   return Math.min(Math.max((acceptance - 0.5) * 0.2, -maxLocalBias), maxLocalBias)
-}
-
-function weightsOf({ cost_weight: weight, cost_aware: costAware }: InferenceSettings['routing']) {
-  if (weight !== null) return { efficacy: 0.6 * (1 - weight), cost: 0.6 * weight, availability: 0.3, locality: 0.1 }
-  return costAware ? costAwareWeights : normalWeights
 }
 
 function costComponent({ input, output }: Price): number {

@@ -2,6 +2,9 @@ import type { Answer } from './answer.ts'
 
 /** How many scores of a model count. */
 const maxObservations = 100
+/** A person's grade says more than what the form of an answer tells: it counts as so many scores. */
+const gradeWeight = 5
+const highestGrade = 5
 /** How many models are remembered. */
 const maxModels = 1_000
 /** A local answer of at least this score was good enough. */
@@ -41,19 +44,43 @@ function latencyScore(latencyMs: number): number {
   return latencyMs < 5_000 ? 0.5 : 0.3
 }
 
-function mean(values: number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
+/** 1 is worth nothing, 5 is worth 1. */
+function worthOf(grade: number): number {
+  return (grade - 1) / (highestGrade - 1)
 }
 
-/** The last scores of each model, and how often a local one was good enough. */
+function makeRoom(map: Map<string, unknown>, max: number) {
+  const [oldest] = map.keys()
+  if (map.size >= max && oldest !== undefined) map.delete(oldest)
+}
+
+function mean(values: number[]): number {
+  return sum(values) / values.length
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}
+
+export interface Grade {
+  model: string
+  turn_id: string
+  /** 1 to 5. */
+  grade: number
+}
+
+/** The last scores of each model and the last grades of its turns, and how often a local one was good enough. */
 export class Quality {
   readonly #scores: Map<string, number[]>
+  /** By model and turn, the one graded last at the end. */
+  readonly #grades = new Map<string, Map<string, number>>()
   readonly #local: boolean[] = []
 
-  constructor(observations: Record<string, number[]> = {}) {
+  constructor(observations: Record<string, number[]> = {}, grades: readonly Grade[] = []) {
     this.#scores = new Map(
       Object.entries(observations).map(([model, scores]) => [model, scores.slice(-maxObservations)]),
     )
+    for (const one of grades) this.grade(one)
   }
 
   observe(model: string, score: number, isLocal: boolean): void {
@@ -64,18 +91,39 @@ export class Quality {
   }
 
   #begin(model: string, score: number) {
-    const [oldest] = this.#scores.keys()
-    if (this.#scores.size >= maxModels && oldest !== undefined) this.#scores.delete(oldest)
+    makeRoom(this.#scores, maxModels)
     this.#scores.set(model, [score])
   }
 
-  count(model: string): number {
-    return this.#scores.get(model)?.length ?? 0
+  /** What a person thinks of a turn's answer; a turn that is graded anew has no other grade. */
+  grade({ model, turn_id, grade }: Grade): void {
+    let ofModel = this.#grades.get(model)
+    if (!ofModel) {
+      makeRoom(this.#grades, maxModels)
+      ofModel = new Map()
+      this.#grades.set(model, ofModel)
+    }
+    ofModel.delete(turn_id)
+    makeRoom(ofModel, maxObservations)
+    ofModel.set(turn_id, grade)
   }
 
+  /** How many answers of it were judged, by their form or by a person. */
+  count(model: string): number {
+    return (this.#scores.get(model)?.length ?? 0) + (this.#grades.get(model)?.size ?? 0)
+  }
+
+  /** 0 to 1; undefined while nothing of it was judged. */
   mean(model: string): number | undefined {
-    const scores = this.#scores.get(model)
-    return scores?.length ? mean(scores) : undefined
+    const scores = this.#scores.get(model) ?? []
+    const grades = [...(this.#grades.get(model)?.values() ?? [])]
+    const weight = scores.length + gradeWeight * grades.length
+    return weight === 0 ? undefined : (sum(scores) + gradeWeight * sum(grades.map(worthOf))) / weight
+  }
+
+  grades(model: string): { grade_count: number; avg_grade: number | null } {
+    const grades = [...(this.#grades.get(model)?.values() ?? [])]
+    return { grade_count: grades.length, avg_grade: grades.length === 0 ? null : mean(grades) }
   }
 
   get local(): { attempts: number; acceptance: number } {

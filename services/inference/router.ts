@@ -4,7 +4,7 @@ import { Breakers } from './breakers.ts'
 import { Capacity } from './capacity.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 import type { CostLedger } from './cost-ledger.ts'
-import { Quality } from './quality.ts'
+import { type Grade, Quality } from './quality.ts'
 import { slotsByProvider } from './upstream-slots.ts'
 
 /** What the service knows of its providers while it runs, and what it does that knowledge with. */
@@ -24,6 +24,7 @@ export interface RouterSetup {
   settings: InferenceSettings
   savedBreakers: SavedBreaker[]
   observations: Record<string, number[]>
+  grades: Grade[]
   recordCost: CostLedger
   onBreakerTransition: ConstructorParameters<typeof CircuitBreaker>[2]['onTransition']
   log: Logger
@@ -41,7 +42,7 @@ export function createRouter(setup: RouterSetup): Router {
       onTransition: setup.onBreakerTransition,
     }),
     capacity: new Capacity(now),
-    quality: new Quality(setup.observations),
+    quality: new Quality(setup.observations, setup.grades),
     slotsOf: slotsByProvider(),
     recordCost: setup.recordCost,
     log: setup.log,

@@ -1,9 +1,10 @@
+import { type ModelFeatures, metascoreOf } from '#sdk/routing/metascore.ts'
 import type { InferenceSettings, Selection } from '#sdk/services/inference.ts'
 import type { Breakers } from './breakers.ts'
 import { type Candidate, type CandidateQuestion, judgeCandidate, listCandidates } from './candidates.ts'
 import type { Capacity } from './capacity.ts'
 import { complexityOf } from './complexity.ts'
-import { localBias, type ModelScore, scoreModel } from './metascore.ts'
+import { featuresOf, localBias } from './metascore.ts'
 import { configuredModels } from './model-names.ts'
 import type { Quality } from './quality.ts'
 
@@ -38,10 +39,14 @@ export function selectModel(question: CandidateQuestion, tools: SelectionTools):
   const primary = pinned ?? configuredModels(settings)[0] ?? ''
   const candidates = listCandidates(question, tools)
   const isScored = pinned === undefined && settings.routing.mode === 'metascore'
-  const scores = isScored ? scoreAll(candidates, complexity, settings, tools) : new Map<string, ModelScore>()
-  for (const one of candidates) {
-    const score = scores.get(one.model)
-    if (score) one.metascore = round(score.metascore)
+  // Kept of a turn's choice, so that it can be replayed with other weights.
+  const isKept = pinned === undefined && question.request.purpose === 'turn'
+  const features = isScored || isKept ? allFeatures(candidates, complexity, settings, tools) : {}
+  const scores = new Map<string, number>()
+  for (const one of isScored ? candidates : []) {
+    const score = metascoreOf(features[one.model] as ModelFeatures, settings.routing)
+    scores.set(one.model, score)
+    one.metascore = round(score)
   }
   const { strategy, order } = decide(question, candidates, scores, complexity, tools)
   const selected = order[0] ?? primary
@@ -55,9 +60,8 @@ export function selectModel(question: CandidateQuestion, tools: SelectionTools):
       override_model: settings.override,
       complexity_score: round(complexity),
       candidates,
-      metascore_breakdown: score
-        ? Object.fromEntries(Object.entries(score).map(([name, value]) => [name, round(value)]))
-        : null,
+      metascore_breakdown: score === undefined ? null : breakdown(features[selected] as ModelFeatures, score),
+      features: isKept ? features : {},
     },
   }
 }
@@ -65,7 +69,7 @@ export function selectModel(question: CandidateQuestion, tools: SelectionTools):
 function decide(
   question: CandidateQuestion,
   candidates: Candidate[],
-  scores: Map<string, ModelScore>,
+  scores: Map<string, number>,
   complexity: number,
   tools: SelectionTools,
 ): Decision {
@@ -93,12 +97,12 @@ function inOrder(candidates: Candidate[], order: string[]): Decision {
 function byMetascore(
   question: CandidateQuestion,
   usable: string[],
-  scores: Map<string, ModelScore>,
+  scores: Map<string, number>,
   complexity: number,
   tools: SelectionTools,
 ): Decision {
   const { canary_model: canary, canary_fraction: fraction, cost_aware: costAware } = question.settings.routing
-  const scoreOf = (model: string) => scores.get(model)?.metascore ?? 0
+  const scoreOf = (model: string) => scores.get(model) ?? 0
   const order = usable.toSorted((left, right) => scoreOf(right) - scoreOf(left))
   const score = `metascore_${scoreOf(order[0] ?? '').toFixed(3)}_c${complexity.toFixed(2)}`
   const suffixes = (costAware ? '_cost' : '') + (localBias(tools.quality) === 0 ? '' : '_esc')
@@ -110,18 +114,22 @@ function byMetascore(
   return { strategy: `${score}${suffixes}_canary`, order: [canary, ...order.filter((model) => model !== canary)] }
 }
 
-function scoreAll(
+function allFeatures(
   candidates: Candidate[],
   complexity: number,
   settings: InferenceSettings,
   { capacity, quality }: SelectionTools,
-): Map<string, ModelScore> {
-  return new Map(
+): Record<string, ModelFeatures> {
+  return Object.fromEntries(
     candidates.map(({ model, breaker_blocked: blocked }) => [
       model,
-      scoreModel(model, { settings, capacity, quality, complexity, blocked }),
+      featuresOf(model, { settings, capacity, quality, complexity, blocked }),
     ]),
   )
+}
+
+function breakdown({ input_price: _in, output_price: _out, ...parts }: ModelFeatures, metascore: number) {
+  return Object.fromEntries(Object.entries({ ...parts, metascore }).map(([name, value]) => [name, round(value)]))
 }
 
 function round(value: number): number {

@@ -8,6 +8,7 @@ export const benches: Record<string, () => Promise<Bench>> = {
   'rpc-hop': async () => (await import('./rpc-hop.ts')).rpcHop,
   'event-loop': async () => (await import('./event-loop.ts')).eventLoop,
   memory: async () => (await import('./memory.ts')).memory,
+  observatory: async () => (await import('./observatory.ts')).observatory,
   scheduler: async () => (await import('./scheduler.ts')).scheduler,
   browser: async () => (await import('./browser.ts')).browser,
   'process-memory': async () => (await import('./process-memory.ts')).processMemory,

@@ -114,7 +114,7 @@ type Start = Result<(typeof kernelForInference)['methods']['start']>
 function fakeKernel(peer: Peer, start: Partial<Start> & Pick<Start, 'settings'>): KeptByKernel {
   const kept: KeptByKernel = { costs: [], breakers: [], cache: [] }
   peer.serve(kernelForInference, {
-    start: () => ({ breakers: [], observations: {}, cache: [], ...start }),
+    start: () => ({ breakers: [], observations: {}, grades: [], cache: [], ...start }),
     recordCost(cost) {
       kept.costs.push(cost)
       return null

@@ -21,6 +21,7 @@ function cost(id: string): CostRecord {
     quality_score: null,
     escalation: false,
     estimated: false,
+    cache_level: null,
     tokens_saved: 0,
     turn_id: null,
   }

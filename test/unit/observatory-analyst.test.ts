@@ -20,6 +20,8 @@ function profile(model_name: string, change: Partial<RoutingProfile> = {}): Rout
     availability: 1,
     capacity_headroom: 1,
     observation_count: 0,
+    grade_count: 0,
+    avg_grade: null,
     metascore: 0.5,
     tier: 'T2',
     usable: true,

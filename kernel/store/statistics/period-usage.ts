@@ -4,7 +4,7 @@ import { type ReadableDb, sql } from '../database.ts'
 import { finishedTurnsByDay, sumTurns } from './finished-turns.ts'
 import { quotient } from './numbers.ts'
 import type { Period } from './period.ts'
-import { addUsage, type UsageSums, usageByDay } from './usage.ts'
+import { sumUsage, type UsageSums, usageByDay } from './usage.ts'
 
 /** Of tools that were never used, and of memory that nobody has a record of. */
 const unknownToolSuccess = 1
@@ -20,12 +20,10 @@ export interface PeriodUsage extends z.infer<typeof behaviourProfile> {
 /** What was done in a period and what came of it: the profile that recommendations are made from. */
 export function periodUsage(db: ReadableDb, period: Period): PeriodUsage {
   const days = usageByDay(db, period)
-  const byModel = new Map<string, UsageSums>()
-  for (const day of days) {
-    const known = byModel.get(day.model)
-    byModel.set(day.model, known ? addUsage(known, day) : day)
-  }
-  const used = [...byModel].filter(([, { calls }]) => calls > 0)
+  const byModel = [...Map.groupBy(days, ({ model }) => model)].map(
+    ([model, ofModel]) => [model, sumUsage(ofModel)] as const,
+  )
+  const used = byModel.filter(([, { calls }]) => calls > 0)
   const turns = finishedTurnsByDay(db, period)
   const byAnswerer = Map.groupBy(turns, ({ model }) => model)
   const all = sumTurns(turns)

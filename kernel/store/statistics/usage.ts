@@ -64,10 +64,10 @@ export function usageByDay(
   return sql(db, text).all({ ...boundsOf(period), ...(model !== undefined && { model }) }) as UsageOfDay[]
 }
 
-export function addUsage(left: UsageSums, right: UsageSums): UsageSums {
-  const sums = { total_cost: left.total_cost + right.total_cost } as UsageSums
-  for (const name of turnSums) sums[name] = left[name] + right[name]
-  return sums
+export function sumUsage(days: readonly UsageSums[]): UsageSums {
+  const all = Object.fromEntries(['total_cost', ...turnSums].map((name) => [name, 0])) as UsageSums
+  for (const day of days) for (const name of ['total_cost', ...turnSums] as const) all[name] += day[name]
+  return all
 }
 
 export interface CacheUse {
