@@ -17,7 +17,7 @@ import {
 } from './memory-lists.ts'
 import { exportMemories } from './memory-transfer.ts'
 import { listSelections } from './selections.ts'
-import { sessionFacts } from './session-facts.ts'
+import { newestExchanges, sessionFacts } from './session-facts.ts'
 import { countSessions, listSessions } from './sessions.ts'
 import { periodUsage } from './statistics/period-usage.ts'
 import { hourlySeries } from './statistics/timeseries.ts'
@@ -46,6 +46,7 @@ export const longReads = {
   listCronRuns,
   turnFacts,
   sessionFacts,
+  newestExchanges,
   periodUsage,
   efficiencyOfPeriod,
   hourlySeries,

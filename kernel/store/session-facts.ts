@@ -96,6 +96,29 @@ export function sessionFacts(db: ReadableDb, { session_id }: { session_id: strin
   }
 }
 
+export interface Exchange {
+  status: string
+  tokens_in: number | null
+  tokens_out: number | null
+  cost: number | null
+  latency_ms: number | null
+  /** null where the message is gone, or was none. */
+  question: string | null
+  answer: string | null
+}
+
+/** The newest `limit` turns that are over, with the beginning of what was said, oldest first. */
+export function newestExchanges(
+  db: ReadableDb,
+  { session_id, limit, maxChars }: { session_id: string; limit: number; maxChars: number },
+): Exchange[] {
+  const text = `SELECT t.status, t.tokens_in, t.tokens_out, t.cost, t.latency_ms,
+      substr(q.content, 1, @maxChars) AS question, substr(a.content, 1, @maxChars) AS answer
+    FROM turns t LEFT JOIN session_messages q ON q.id = t.user_message_id LEFT JOIN session_messages a ON a.id = t.assistant_message_id
+    WHERE t.session_id = @session_id AND t.status <> 'running' ORDER BY t.rowid DESC LIMIT @limit`
+  return (sql(db, text).all({ session_id, limit, maxChars }) as Exchange[]).reverse()
+}
+
 /** Oldest first. */
 function measuredTurns(db: ReadableDb, sessionId: string): MeasuredTurn[] {
   const text = `SELECT t.status, t.model, t.cost, t.tokens_in, t.tokens_out, f.grade, s.complexity_level, s.token_budget, s.memory_tokens,

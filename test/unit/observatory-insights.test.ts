@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { insightsOfSession } from '#kernel/observatory/insights/insights-of-session.ts'
+import { sql } from '#kernel/store/database.ts'
 import { saveFeedback } from '#kernel/store/feedback.ts'
+import { appendMessage } from '#kernel/store/messages.ts'
 import type { ModelFacts, SessionFacts } from '#kernel/store/session-facts.ts'
-import { sessionFacts } from '#kernel/store/session-facts.ts'
+import { newestExchanges, sessionFacts } from '#kernel/store/session-facts.ts'
 import { insertSession } from '#kernel/store/sessions.ts'
 import { closeToolCall, openToolCall } from '#kernel/store/tool-calls.ts'
 import { turnFacts } from '#kernel/store/turn-facts.ts'
@@ -219,6 +221,18 @@ test('the facts of a session are those of its rows', () => {
     grade: 5,
   })
   expect(turnFacts(store.read, { turn_id: 'nobody' })).toBeUndefined()
+})
+
+test('the newest exchanges have the beginning of what was said, oldest first', () => {
+  const { store, session_id } = stored([{ cost: 1 }, { cost: 2 }, { cost: 3 }])
+  const said = appendMessage(store.write, { session_id, role: 'assistant', content: 'A long answer', turn_id: 't2' })
+  sql(store.write, 'UPDATE turns SET assistant_message_id = ? WHERE id = ?').run(said.id, 't2')
+  expect(newestExchanges(store.read, { session_id, limit: 3, maxChars: 6 })).toMatchObject([
+    { cost: 2, question: null, answer: null },
+    { cost: 3, question: null, answer: 'A long' },
+    { status: 'appended' },
+  ])
+  planOf(store, (db) => newestExchanges(db, { session_id: 's', limit: 1, maxChars: 1 }))
 })
 
 test('a session without turns, and one that nobody knows, have nothing to say', () => {

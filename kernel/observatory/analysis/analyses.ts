@@ -5,7 +5,6 @@ import { findSession } from '#kernel/store/sessions.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { listToolCalls } from '#kernel/store/tool-calls.ts'
 import type { TurnFacts } from '#kernel/store/turn-facts.ts'
-import { listTurns } from '#kernel/store/turns.ts'
 import type { Analysis, Tip } from '#sdk/contracts/tips.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { newId, timestamp } from '#sdk/ids.ts'
@@ -14,7 +13,7 @@ import { insightsOfSession } from '../insights/insights-of-session.ts'
 import { tipsOfTurn } from '../tips/tips-of-turn.ts'
 import type { Analyst, Question } from './analyst.ts'
 import { type AnalysisAnswer, analysisAnswer, analysisMarkdown, answerOfTips } from './answer.ts'
-import { maxTurnsShown, sessionInstructions, sessionQuestion } from './session-question.ts'
+import { maxMessage, maxTurnsShown, sessionInstructions, sessionQuestion } from './session-question.ts'
 import { turnInstructions, turnQuestion } from './turn-question.ts'
 
 /** The longest answers, in tokens. */
@@ -44,7 +43,7 @@ interface Subject {
   tips: Tip[]
   maxAnswer: number
   instructions: string
-  text: () => string
+  text: () => string | Promise<string>
 }
 
 /** What rules and a model say of turns and sessions. */
@@ -103,30 +102,22 @@ export class Analyses {
     if (!findSession(store.read, sessionId)) throw new RuntimeError('not_found', `session ${sessionId} not found`)
     const facts = await store.pool.run('sessionFacts', { session_id: sessionId })
     const insights = insightsOfSession(facts)
-    const textOf = (id: string | null) => (id === null ? undefined : findMessage(store.read, id)?.content)
     return this.#analyze(
       {
         kind: 'session',
         id: sessionId,
         session_id: sessionId,
-        basis: `${facts.turns} ${facts.grades.count}`,
+        basis: `${facts.turn_count} ${facts.grades.count} ${facts.grades.first} ${facts.grades.second}`,
         about: `The session has ${count(facts.turn_count, 'turn')} with ${facts.tokens_in} tokens in and ${facts.tokens_out} out.`,
         tips: insights,
         maxAnswer: maxSessionAnswer,
         instructions: sessionInstructions,
-        text: () =>
-          sessionQuestion(
-            {
-              facts,
-              insights,
-              turns: listTurns(store.read, sessionId, { limit: maxTurnsShown, offset: 0 }).map((turn) => ({
-                turn,
-                question: textOf(turn.user_message_id),
-                answer: textOf(turn.assistant_message_id),
-              })),
-            },
-            newId(),
-          ),
+        text: async () => {
+          // More than is shown, so that what is cut can be told from what is whole.
+          const wanted = { session_id: sessionId, limit: maxTurnsShown, maxChars: 2 * maxMessage + 1 }
+          const turns = await store.pool.run('newestExchanges', wanted)
+          return sessionQuestion({ facts, insights, turns }, newId())
+        },
       },
       options,
     )
@@ -174,7 +165,7 @@ export class Analyses {
     const question: Question<AnalysisAnswer> = {
       purpose: 'analysis',
       instructions: subject.instructions,
-      text: subject.text(),
+      text: await subject.text(),
       answer: analysisAnswer,
       maxAnswer: subject.maxAnswer,
       turn_id: subject.kind === 'turn' ? subject.id : null,

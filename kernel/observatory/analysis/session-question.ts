@@ -1,5 +1,4 @@
-import type { SessionFacts } from '#kernel/store/session-facts.ts'
-import type { TurnRow } from '#kernel/store/turns.ts'
+import type { Exchange, SessionFacts } from '#kernel/store/session-facts.ts'
 import type { Tip } from '#sdk/contracts/tips.ts'
 import { analysisForm } from './answer.ts'
 import { harmless, quoted } from './quoted.ts'
@@ -10,7 +9,7 @@ export const maxTurnsShown = 20
 /** Models whose figures are shown, those that answered most. */
 const maxModels = 10
 /** Characters of each message. */
-const maxMessage = 512
+export const maxMessage = 512
 const maxName = 256
 
 export const sessionInstructions = `${reviewer}
@@ -22,7 +21,7 @@ export interface SessionMaterial {
   facts: SessionFacts
   insights: readonly Tip[]
   /** Oldest first. */
-  turns: readonly { turn: TurnRow; question: string | undefined; answer: string | undefined }[]
+  turns: readonly Exchange[]
 }
 
 /** One session as a model is to see it that reviews it. `place` is known to nobody who wrote a part of it. */
@@ -34,7 +33,7 @@ export function sessionQuestion({ facts, insights, turns }: SessionMaterial, pla
   return [
     `Figures (dollars, tokens, grades of 5; first and second are means of the halves):\n${JSON.stringify({ ...facts, models })}`,
     rulesText(insights),
-    ...turns.flatMap(({ turn, question, answer }, index) => [
+    ...turns.flatMap(({ question, answer, ...turn }, index) => [
       `Turn ${facts.turn_count - turns.length + index + 1}: ${turn.status}, ${turn.tokens_in ?? 0} tokens in, ${turn.tokens_out ?? 0} out, ${turn.cost ?? 0} dollars, ${turn.latency_ms ?? 0} ms`,
       quoted('message', question ?? '(gone)', maxMessage, `${place} message ${index}`),
       quoted('answer', answer ?? '(none)', maxMessage, `${place} answer ${index}`),
