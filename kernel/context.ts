@@ -15,6 +15,8 @@ import type { ModelOverride } from './inference/model-override.ts'
 import type { LogFeed } from './logs/logger.ts'
 import type { Memory } from './memory/memory.ts'
 import type { Replays } from './observatory/replay/replays.ts'
+import type { Analyses } from './observatory/analysis/analyses.ts'
+import type { Recommendations } from './observatory/recommendations/recommendations.ts'
 import type { Plugins } from './plugins/registry.ts'
 import type { ToolJudge } from './policy/judge.ts'
 import type { Retention } from './retention/retention.ts'
@@ -59,6 +61,8 @@ export interface Context {
   channels: Channels
   retention: Retention
   browser: Browser
+  analyses: Analyses
+  recommendations: Recommendations
   toolbox: Toolbox
   turns: TurnRunner
   replays: Replays

@@ -44,6 +44,9 @@ import { openLogger } from './logs/logger.ts'
 import { logServiceLine } from './logs/service-line.ts'
 import { Memory } from './memory/memory.ts'
 import { Replays } from './observatory/replay/replays.ts'
+import { Analyses } from './observatory/analysis/analyses.ts'
+import { Analyst } from './observatory/analysis/analyst.ts'
+import { Recommendations } from './observatory/recommendations/recommendations.ts'
 import { Plugins } from './plugins/registry.ts'
 import { openJudge } from './policy/judge.ts'
 import { judgeSettings } from './policy/settings.ts'
@@ -296,6 +299,9 @@ export async function startKernel({
       log,
       hasModel,
     })
+    const analyst = new Analyst({ config, inference })
+    const analyses = new Analyses({ store, costs, analyst })
+    const recommendations = new Recommendations({ store, costs, config, analyst })
     const turns = new TurnRunner({
       store,
       bus,
@@ -350,6 +356,8 @@ export async function startKernel({
       channels,
       retention,
       browser,
+      analyses,
+      recommendations,
       toolbox,
       turns,
       replays,

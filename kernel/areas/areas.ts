@@ -18,6 +18,7 @@ import { memoryHandlers } from './memory.ts'
 import { modelsHandlers } from './models.ts'
 import { pluginsHandlers } from './plugins.ts'
 import { providersHandlers } from './providers.ts'
+import { recommendationsHandlers } from './recommendations.ts'
 import { retentionHandlers } from './retention.ts'
 import { servicesHandlers } from './services.ts'
 import { sessionsHandlers } from './sessions.ts'
@@ -42,7 +43,7 @@ export const areas: Areas<typeof api, Context> = {
   agent: { table: api.agent, handlers: agentHandlers },
   turns: { table: api.turns, handlers: turnsHandlers },
   feedback: { table: api.feedback, handlers: feedbackHandlers },
-  recommendations: { table: api.recommendations, handlers: {} },
+  recommendations: { table: api.recommendations, handlers: recommendationsHandlers },
   wallet: { table: api.wallet, handlers: {} },
   skills: { table: api.skills, handlers: skillsHandlers },
   plugins: { table: api.plugins, handlers: pluginsHandlers },

@@ -31,6 +31,7 @@ const maxTurns = 5000
 type TurnsContext = Pick<Context, 'store' | 'config'> & {
   turns: Pick<Context['turns'], 'find'>
   replays: Pick<Context['replays'], 'run'>
+  analyses: Pick<Context['analyses'], 'tipsOf' | 'insightsOf' | 'ofTurn' | 'ofSession'>
 }
 
 export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, TurnsContext> = {
@@ -107,10 +108,30 @@ export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, TurnsConte
     tool_calls: listToolCalls(store.read, params.id).map(toolCallView),
   }),
 
+  async getTurnTips({ params }, { analyses }) {
+    const tips = await analyses.tipsOf(params.id)
+    return { turn_id: params.id, tips, tip_count: tips.length }
+  },
+
   getTurnModelSelection({ params }, { store }) {
     const events = selectionsOfTurn(store.read, params.id)
     const newest = events[0]
     if (!newest) throw new RuntimeError('not_found', `no model selection trace for turn ${params.id}`)
     return { ...newest, events }
+  },
+
+  async analyzeTurn({ params, query, signal }, { analyses }) {
+    const analysis = await analyses.ofTurn(params.id, { refresh: query.refresh, signal })
+    return { turn_id: params.id, heuristic_tips: analysis.tips, ...analysis }
+  },
+
+  async getSessionInsights({ params }, { analyses }) {
+    const { insights, turn_count } = await analyses.insightsOf(params.id)
+    return { session_id: params.id, insights, insight_count: insights.length, turn_count }
+  },
+
+  async analyzeSession({ params, query, signal }, { analyses }) {
+    const analysis = await analyses.ofSession(params.id, { refresh: query.refresh, signal })
+    return { session_id: params.id, heuristic_insights: analysis.tips, ...analysis }
   },
 }

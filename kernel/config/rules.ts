@@ -35,7 +35,10 @@ function* serverRules({ server }: Config): Generator<RuleBreach> {
 }
 
 function* modelRules({ models }: Config): Generator<RuleBreach> {
-  const { routing } = models
+  const { routing, analysis } = models
+  if (analysis !== null && !/^[^/\s]+\/\S+$/.test(analysis)) {
+    yield breach('models.analysis', `expected a model as provider/model, got ${JSON.stringify(analysis)}`)
+  }
   if (routing.canary_model !== null && routing.canary_fraction === 0) {
     yield breach('models.routing.canary_fraction', 'expected a number above 0, because canary_model is set')
   }

@@ -1,11 +1,12 @@
+import { Slots } from '#kernel/slots.ts'
 import { isErrorOf } from '#sdk/errors.ts'
 import type { Client } from '#sdk/service.ts'
 import type { GuestAnswer, GuestCall, GuestProgress, sandboxService } from '#sdk/services/sandbox.ts'
-import { Slots } from './slots.ts'
 
-/** Calls at a time: of all plugins, and of one of them. */
+/** Calls at a time: of all plugins, and of one of them; and how many may wait. */
 const maxCalls = 8
 const maxCallsOfOne = 4
+const waiting = { maxWaiting: 256, what: 'the sandbox', retryAfterSeconds: 1 }
 /** Past its wall clock by so long, in milliseconds, a call is one that the process can not end. */
 const wallGraceMs = 250
 /** What may pass before a process is there and has taken the call, in milliseconds. */
@@ -44,8 +45,8 @@ export interface SandboxRun {
 export class SandboxCalls {
   readonly #deps: SandboxCallsDeps
   readonly #now: () => number
-  readonly #slots = new Slots(maxCalls, maxCallsOfOne)
-  readonly #suspects = new Slots(1, 1)
+  readonly #slots = new Slots({ max: maxCalls, maxOfOne: maxCallsOfOne, ...waiting })
+  readonly #suspects = new Slots({ max: 1, maxOfOne: 1, ...waiting })
   readonly #strikes = new Map<string, number[]>()
 
   constructor(deps: SandboxCallsDeps) {

@@ -17,11 +17,13 @@ import {
 } from './memory-lists.ts'
 import { exportMemories } from './memory-transfer.ts'
 import { listSelections } from './selections.ts'
+import { newestExchanges, sessionFacts } from './session-facts.ts'
 import { countSessions, listSessions } from './sessions.ts'
 import { periodUsage } from './statistics/period-usage.ts'
 import { hourlySeries } from './statistics/timeseries.ts'
 import { cacheUse } from './statistics/usage.ts'
 import { listTransactions } from './transactions.ts'
+import { turnFacts } from './turn-facts.ts'
 
 /** The reads whose time grows with the data; they run on the reader pool, never on the event loop. */
 export const longReads = {
@@ -42,6 +44,9 @@ export const longReads = {
   findNaming,
   listCronJobs,
   listCronRuns,
+  turnFacts,
+  sessionFacts,
+  newestExchanges,
   periodUsage,
   efficiencyOfPeriod,
   hourlySeries,

@@ -16,9 +16,10 @@ import { approvalGrantsMigration } from './migrations/0100-approval-grants.ts'
 import { memoryMigration } from './migrations/0110-memory.ts'
 import { schedulerMigration } from './migrations/0120-scheduler.ts'
 import { channelsMigration } from './migrations/0130-channels.ts'
+import { statisticsMigration } from './migrations/0140-statistics.ts'
+import { analysesMigration } from './migrations/0160-analyses.ts'
 import { replaysMigration } from './migrations/0170-replays.ts'
 import { retentionMigration } from './migrations/0180-retention.ts'
-import { statisticsMigration } from './migrations/0140-statistics.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [
@@ -35,9 +36,10 @@ export const migrations: readonly Migration[] = [
   memoryMigration,
   schedulerMigration,
   channelsMigration,
+  statisticsMigration,
+  analysesMigration,
   replaysMigration,
   retentionMigration,
-  statisticsMigration,
 ]
 
 /**

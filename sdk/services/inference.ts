@@ -245,7 +245,12 @@ export const routingProfile = z.object({
   /** 1 to 5; null without grades. */
   avg_grade: z.number().nullable(),
   metascore: z.number(),
+  tier: modelTier,
+  /** The router may use it now, and why not. */
+  usable: z.boolean(),
+  note: z.string(),
 })
+export type RoutingProfile = z.infer<typeof routingProfile>
 
 /** What a person thinks of a turn's answer, and the model that gave it. */
 export const answerGrade = z.object({ model: z.string(), turn_id: z.string(), grade: z.number().int().min(1).max(5) })
@@ -286,7 +291,10 @@ export const inferenceService = service('inference', {
     retry: 'safe',
   }),
   routingDiagnostics: method({
-    params: z.object({}),
+    params: z.object({
+      /** `provider/model` names that are told of beside the configured ones. */
+      also: z.array(z.string()).max(10).default([]),
+    }),
     result: z.object({ profiles: z.array(routingProfile) }),
     timeoutMs: 5_000,
     retry: 'safe',

@@ -1,6 +1,6 @@
+import { withoutMarks } from '#sdk/boundaries.ts'
 import { estimateTokens, type ModelMessage } from '#sdk/messages.ts'
 import type { ContextPlan, TurnJob, TurnSkills } from '#sdk/services/agent.ts'
-import { withoutMarks } from './boundaries.ts'
 import { type ContextBudget, messageOverhead, newestThatFit, shareContext } from './context-budget.ts'
 import { contextParts, toolTokens } from './context-parts.ts'
 import { planMemory, type Recollection } from './memory.ts'

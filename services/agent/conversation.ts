@@ -1,6 +1,6 @@
+import { untrusted, withoutMarks } from '#sdk/boundaries.ts'
 import { estimateTokens, type ModelMessage, textOf } from '#sdk/messages.ts'
 import type { ContextPlan, ToolOutcome, TurnJob } from '#sdk/services/agent.ts'
-import { untrusted, withoutMarks } from './boundaries.ts'
 import { plannedMessages } from './context.ts'
 import { answerTokens } from './context-budget.ts'
 import type { Round } from './journal.ts'

@@ -1,7 +1,7 @@
+import { withoutMarks } from '#sdk/boundaries.ts'
 import type { ToolCall } from '#sdk/messages.ts'
 import type { ContextPlan, ToolOutcome, TurnJob, TurnStep } from '#sdk/services/agent.ts'
 import type { InferenceResult } from '#sdk/services/inference.ts'
-import { withoutMarks } from './boundaries.ts'
 import { joined } from './speech.ts'
 import { writtenCalls } from './text-protocol.ts'
 

@@ -1,6 +1,6 @@
+import { withoutMarks } from '#sdk/boundaries.ts'
 import type { RecalledMemory } from '#sdk/services/memory.ts'
 import type { MemorySource, MemoryTier } from '#sdk/services/memory-entry.ts'
-import { withoutMarks } from './boundaries.ts'
 
 /** More of one entry is not shown, in characters: it would take the room of ten others. */
 const maxContentChars = 1_200

@@ -1,7 +1,7 @@
+import { untrusted } from '#sdk/boundaries.ts'
 import { estimateTokens } from '#sdk/messages.ts'
 import type { MemoryPlan } from '#sdk/services/agent.ts'
 import type { Recalled, RecalledMemory } from '#sdk/services/memory.ts'
-import { untrusted } from './boundaries.ts'
 import { messageOverhead } from './context-budget.ts'
 import { memoryHeader, memoryLine, memoryPreview, sectionOf } from './memory-lines.ts'
 import { isUnsafe } from './output-scan.ts'

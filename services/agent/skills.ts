@@ -1,6 +1,6 @@
+import { withoutMarks } from '#sdk/boundaries.ts'
 import { estimateTokens } from '#sdk/messages.ts'
 import type { TurnJob, TurnSkills } from '#sdk/services/agent.ts'
-import { withoutMarks } from './boundaries.ts'
 
 /** What active skills may take of the prompt, in tokens, and of a small window. */
 const maxActiveTokens = 4_000

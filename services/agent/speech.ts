@@ -1,5 +1,5 @@
+import { beginsMark, withoutMarks } from '#sdk/boundaries.ts'
 import type { TurnChunk, TurnEnd } from '#sdk/services/agent.ts'
-import { beginsMark, withoutMarks } from './boundaries.ts'
 import { heldBack, isUnsafe, scanWindow } from './output-scan.ts'
 import { beginsCall } from './text-protocol.ts'
 

@@ -1,7 +1,7 @@
+import { withoutMarks } from '#sdk/boundaries.ts'
 import { timestamp } from '#sdk/ids.ts'
 import { instructions } from '#sdk/instruction-marks.ts'
 import type { TurnJob, TurnSkills } from '#sdk/services/agent.ts'
-import { withoutMarks } from './boundaries.ts'
 import { skillParts } from './skills.ts'
 
 const dateLength = 'YYYY-MM-DD'.length

@@ -18,7 +18,6 @@ import { selectModel } from './select-model.ts'
 
 type Methods = (typeof inferenceService)['methods']
 
-/** Stands for a question of middling difficulty. */
 const middlingComplexity = 0.5
 
 const warmUpDelayMs = 20
@@ -84,7 +83,7 @@ export async function createInference(
         }
         return listed
       },
-      routingDiagnostics: () => ({ profiles: routingProfiles(router, settings, middlingComplexity) }),
+      routingDiagnostics: ({ also }) => ({ profiles: routingProfiles(router, settings, middlingQuestion(), also) }),
       resetBreaker({ provider }) {
         const known = isKnown(router, settings, provider)
         if (known) router.breakers.of(provider).reset()
@@ -140,14 +139,19 @@ function status(router: Router, cache: ResponseCache, settings: InferenceSetting
   }
 }
 
-function currentModel(router: Router, settings: InferenceSettings): string {
-  const request = inferenceRequest.parse({
+/** Stands for whatever may be asked next. */
+function middlingQuestion() {
+  return inferenceRequest.parse({
     request_id: newId(),
     model: 'auto',
     messages: [{ role: 'user', content: '' }],
     complexity: middlingComplexity,
     purpose: 'analysis',
   })
+}
+
+function currentModel(router: Router, settings: InferenceSettings): string {
+  const request = middlingQuestion()
   // Neither the canary's dice nor the round robin's turn may move for a mere question.
   const still = { ...router, random: () => 1, nextTurn: () => 0 }
   return selectModel({ request, pinned: undefined, settings }, still).selection.selected_model

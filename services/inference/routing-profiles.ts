@@ -1,19 +1,24 @@
-import type { z } from 'zod'
 import { metascoreOf } from '#sdk/routing/metascore.ts'
-import type { InferenceSettings, routingProfile } from '#sdk/services/inference.ts'
+import type { InferenceRequest, InferenceSettings, RoutingProfile } from '#sdk/services/inference.ts'
+import { judgeCandidate } from './candidates.ts'
+import { complexityOf } from './complexity.ts'
 import { featuresOf } from './metascore.ts'
-import { configuredModels, providerOf, splitModel } from './model-names.ts'
+import { configuredModels, providerOf, tierOf } from './model-names.ts'
 import type { Router } from './router.ts'
 
-/** How the router sees each configured model, for a question of the given difficulty. */
+/** How the router sees each configured model, and those named beside them, for such a question. */
 export function routingProfiles(
-  { breakers, capacity, quality }: Router,
+  router: Router,
   settings: InferenceSettings,
-  complexity: number,
-): z.infer<typeof routingProfile>[] {
-  return configuredModels(settings).map((model) => {
+  request: InferenceRequest,
+  also: readonly string[],
+): RoutingProfile[] {
+  const { capacity, quality } = router
+  const complexity = complexityOf(request)
+  return [...new Set([...configuredModels(settings), ...also])].map((model) => {
     const provider = providerOf(settings, model)
-    const blocked = breakers.find(splitModel(model).provider)?.admission() === 'blocked'
+    const judged = judgeCandidate(model, 'metascore_candidate', { request, pinned: undefined, settings }, router)
+    const blocked = judged.breaker_blocked
     const features = featuresOf(model, { settings, capacity, quality, complexity, blocked })
     return {
       model_name: model,
@@ -26,6 +31,9 @@ export function routingProfiles(
       observation_count: features.observations,
       ...quality.grades(model),
       metascore: metascoreOf(features, settings.routing),
+      tier: tierOf(settings, model),
+      usable: judged.usable,
+      note: judged.note,
     }
   })
 }

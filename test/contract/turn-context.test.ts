@@ -20,6 +20,7 @@ import { temporaryStore } from '../support/temp-store.ts'
 import { inferenceStep, nothingRecalled, recalledMemory, somePlan, turnJob } from '../support/turn-fixtures.ts'
 
 const turn_id = 'turn'
+const refuse = () => Promise.reject(new Error('not asked for here'))
 
 const nothingToReplay = () => Promise.reject(new Error('nothing is replayed here'))
 
@@ -54,12 +55,10 @@ async function scene(settings = '') {
     { turns: { table: turnsRoutes, handlers: turnsHandlers } },
     {
       store,
+      config: openConfig(tempHome(settings), {}),
       turns: { find: () => undefined },
       replays: { run: nothingToReplay },
-      config: openConfig(tempHome(settings), {}),
-    },
-    {
-      pending: new Set(['turns.getTurnTips', 'turns.analyzeTurn', 'turns.getSessionInsights', 'turns.analyzeSession']),
+      analyses: { tipsOf: refuse, insightsOf: refuse, ofTurn: refuse, ofSession: refuse },
     },
   )
   onTestFinished(async () => {

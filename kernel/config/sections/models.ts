@@ -40,6 +40,8 @@ const routing = section({
 export const models = section({
   primary: requiredText(offlineModel),
   fallbacks: namedList(),
+  /** `provider/model` that analyses turns and sessions; the cheapest usable one unless told. */
+  analysis: optionalText(),
   stream_by_default: flag(false),
   model_overrides: record(
     table({

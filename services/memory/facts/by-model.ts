@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
+import { jsonObjectIn } from '#sdk/json-in-text.ts'
 import type { Exchange } from '#sdk/services/memory.ts'
 import type { IngestDeps } from '../ingest.ts'
 import { keptText } from '../kept-text.ts'
@@ -85,11 +86,9 @@ export async function factsByModel({ turn_id, question }: Exchange, { kernel, lo
 type FoundFact = z.infer<typeof found>['facts'][number]
 
 function parseAnswer(text: string): FoundFact[] {
-  const from = text.indexOf('{')
-  const to = text.lastIndexOf('}')
-  if (text.length > maxAnswerLength || from < 0 || to < from)
-    throw new RuntimeError('upstream_failed', 'the answer holds no JSON object')
-  return found.parse(JSON.parse(text.slice(from, to + 1))).facts
+  const json = text.length > maxAnswerLength ? undefined : jsonObjectIn(text)
+  if (json === undefined) throw new RuntimeError('upstream_failed', 'the answer holds no JSON object')
+  return found.parse(JSON.parse(json)).facts
 }
 
 function groundedFact({ category, key, value, feeling: felt }: FoundFact, said: string): Fact[] {

@@ -1,3 +1,12 @@
+-- index analyses_by_creation
+CREATE INDEX analyses_by_creation ON analyses (created_at);
+
+-- index analyses_by_session
+CREATE INDEX analyses_by_session ON analyses (session_id) WHERE session_id IS NOT NULL;
+
+-- index analyses_by_turn
+CREATE INDEX analyses_by_turn ON analyses (turn_id) WHERE turn_id IS NOT NULL;
+
 -- index approval_grants_by_subject
 CREATE UNIQUE INDEX approval_grants_by_subject ON approval_grants (subject, ifnull(session_id, ''), authority);
 
@@ -124,12 +133,6 @@ CREATE INDEX model_selections_by_turn ON model_selection_events (turn_id);
 -- index policy_decisions_by_turn
 CREATE INDEX policy_decisions_by_turn ON policy_decisions (turn_id);
 
--- index replays_by_creation
-CREATE INDEX replays_by_creation ON replays (created_at);
-
--- index replays_by_turn
-CREATE INDEX replays_by_turn ON replays (turn_id, created_at);
-
 -- index semantic_cache_by_expiry
 CREATE INDEX semantic_cache_by_expiry ON semantic_cache (expires_at);
 
@@ -168,6 +171,26 @@ CREATE INDEX turns_failed ON turns (created_at) WHERE status = 'error';
 
 -- index turns_running
 CREATE INDEX turns_running ON turns (status) WHERE status = 'running';
+
+-- table analyses
+CREATE TABLE analyses (
+  kind TEXT NOT NULL CHECK (kind IN ('turn', 'session', 'recommendations')),
+  -- The id of the turn or session, or the period.
+  subject_id TEXT NOT NULL,
+  -- It goes with what it is about.
+  turn_id TEXT REFERENCES turns (id) ON DELETE CASCADE,
+  session_id TEXT REFERENCES sessions (id) ON DELETE CASCADE,
+  model TEXT NOT NULL,
+  -- What the model answered, as its schema has it.
+  result_json TEXT NOT NULL,
+  -- What the subject was like; it has changed since where this differs.
+  basis TEXT NOT NULL,
+  tokens_in INTEGER NOT NULL,
+  tokens_out INTEGER NOT NULL,
+  cost REAL NOT NULL,
+  created_at TEXT NOT NULL,
+  PRIMARY KEY (kind, subject_id)
+  ) WITHOUT ROWID;
 
 -- table approval_grants
 CREATE TABLE approval_grants (
@@ -555,39 +578,11 @@ CREATE TABLE policy_decisions (
   created_at TEXT NOT NULL
   , approval_id TEXT);
 
--- table replays
-CREATE TABLE replays (
+-- table recommendation_dismissals
+CREATE TABLE recommendation_dismissals (
   id TEXT PRIMARY KEY,
-  turn_id TEXT NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
-  -- What was to be different, JSON.
-  changes_json TEXT NOT NULL,
-  -- What came of it, JSON: the answer and its steps, without secrets.
-  result_json TEXT NOT NULL,
-  notes_json TEXT NOT NULL DEFAULT '[]',
-  status TEXT NOT NULL,
-  model TEXT,
-  tokens_in INTEGER NOT NULL,
-  tokens_out INTEGER NOT NULL,
-  cost REAL NOT NULL,
-  latency_ms INTEGER NOT NULL,
-  created_at TEXT NOT NULL
-  );
-
--- table retention_marks
-CREATE TABLE retention_marks (kind TEXT PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
-
--- table retention_runs
-CREATE TABLE retention_runs (
-  id TEXT PRIMARY KEY,
-  started_by TEXT NOT NULL CHECK (started_by IN ('housekeeping', 'job', 'operator')),
-  started_at TEXT NOT NULL,
-  duration_ms INTEGER NOT NULL,
-  -- How many of each kind went.
-  removed_json TEXT NOT NULL,
-  freed_bytes INTEGER NOT NULL,
-  file_bytes INTEGER NOT NULL,
-  error TEXT
-  );
+  dismissed_at TEXT NOT NULL
+  ) WITHOUT ROWID;
 
 -- table schema_version
 CREATE TABLE schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL);

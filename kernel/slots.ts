@@ -1,24 +1,32 @@
 import { RuntimeError } from '#sdk/errors.ts'
 
-/** Calls that wait for a slot; those beyond are refused. */
-const maxWaiting = 256
-
 interface Waiter {
   key: string
   go: () => void
 }
 
+export interface SlotBounds {
+  /** At a time. */
+  max: number
+  /** At a time, of one key. */
+  maxOfOne: number
+  /** Those beyond are refused. */
+  maxWaiting: number
+  /** What they wait for, as in `256 calls wait for the sandbox`. */
+  what: string
+  /** When those who are refused may try again, in seconds. */
+  retryAfterSeconds: number
+}
+
 /** So many at a time, and so many of one key. Who comes first is first, among those whose key has room. */
 export class Slots {
-  readonly #max: number
-  readonly #maxOfOne: number
+  readonly #bounds: SlotBounds
   readonly #taken = new Map<string, number>()
   #total = 0
   #waiting: Waiter[] = []
 
-  constructor(max: number, maxOfOne: number) {
-    this.#max = max
-    this.#maxOfOne = maxOfOne
+  constructor(bounds: SlotBounds) {
+    this.#bounds = bounds
   }
 
   /** Resolves with the function that gives the slot back. Throws `unavailable` when too many wait, `cancelled` when the caller does. */
@@ -36,7 +44,7 @@ export class Slots {
   }
 
   #hasRoom(key: string): boolean {
-    return this.#total < this.#max && (this.#taken.get(key) ?? 0) < this.#maxOfOne
+    return this.#total < this.#bounds.max && (this.#taken.get(key) ?? 0) < this.#bounds.maxOfOne
   }
 
   #count(key: string, change: 1 | -1): void {
@@ -47,8 +55,11 @@ export class Slots {
   }
 
   #wait(key: string, signal: AbortSignal): Promise<void> {
+    const { maxWaiting, what, retryAfterSeconds } = this.#bounds
     if (this.#waiting.length >= maxWaiting) {
-      throw new RuntimeError('unavailable', `${maxWaiting} calls wait for the sandbox`, { retry_after_seconds: 1 })
+      throw new RuntimeError('unavailable', `${maxWaiting} calls wait for ${what}`, {
+        retry_after_seconds: retryAfterSeconds,
+      })
     }
     return new Promise((resolve, reject) => {
       const onAbort = () => {

@@ -1,11 +1,11 @@
 import { setImmediate as nextTick } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { Slots } from '#kernel/plugins/slots.ts'
+import { Slots } from '#kernel/slots.ts'
 
 const patient = new AbortController().signal
 
 function scene(max: number, maxOfOne: number) {
-  const slots = new Slots(max, maxOfOne)
+  const slots = new Slots({ max, maxOfOne, maxWaiting: 256, what: 'the sandbox', retryAfterSeconds: 1 })
   const running: string[] = []
   const ends = new Map<string, () => void>()
   const take = (name: string, signal = patient) =>
@@ -68,5 +68,9 @@ test('more than 256 do not wait', async () => {
   const { take } = scene(1, 1)
   await take('a')
   for (let n = 0; n < 256; n++) void take(`b${n}`)
-  await expect(take('c')).rejects.toMatchObject({ kind: 'unavailable' })
+  await expect(take('c')).rejects.toMatchObject({
+    kind: 'unavailable',
+    message: '256 calls wait for the sandbox',
+    details: { retry_after_seconds: 1 },
+  })
 })
