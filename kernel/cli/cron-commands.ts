@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { catchUpPolicy, crashPolicy, overlapPolicy } from '#sdk/services/scheduler.ts'
 import type { CliSession } from './connection.ts'
 import {
@@ -16,6 +16,7 @@ import {
   showJob,
 } from './cron.ts'
 import type { JobOptions } from './cron-job.ts'
+import { wholeNumber } from './whole-number.ts'
 
 /** `keel cron …` with its options. A job is named by its name, its id or the beginning of its id. */
 export function addCronCommands(
@@ -118,9 +119,4 @@ function jobOptions(): Option[] {
 
 function collect(value: string, earlier: readonly string[] = []): string[] {
   return [...earlier, value]
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number.')
-  return Number(text)
 }

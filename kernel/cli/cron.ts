@@ -6,7 +6,7 @@ import type { CliSession } from './connection.ts'
 import { findJob, type JobOptions, jobFieldsOf } from './cron-job.ts'
 import { given } from './given.ts'
 import { oneLine } from './one-line.ts'
-import { duration } from './status.ts'
+import { took } from './status.ts'
 import { visibleJson } from './visible-json.ts'
 
 /** The longest deadline of a run is a day; this is how long its end is waited for, in milliseconds. */
@@ -162,8 +162,4 @@ export async function previewSchedule(
 
 function zoned(time: string, zone: string): string {
   return `${clock(time, zone)} ${zone}`
-}
-
-function took(ms: number): string {
-  return ms < 1_000 ? `${ms} ms` : duration(ms / 1_000)
 }

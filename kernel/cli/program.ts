@@ -50,6 +50,7 @@ import { buildSkillCatalog, newSkill } from './skill-files.ts'
 import { type StartOptions, start } from './start.ts'
 import { startDetached } from './start-detached.ts'
 import { startSuccessor } from './start-successor.ts'
+import { addStatsCommands } from './stats-commands.ts'
 import { showStatus } from './status.ts'
 import { stop } from './stop.ts'
 import { upgrade } from './upgrade.ts'
@@ -219,6 +220,7 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
   addCronCommands(program, session, onExitCode)
   addChannelCommands(program, session, onExitCode)
   addBrowserCommands(program, session)
+  addStatsCommands(program, session)
 
   const skill = program
     .command('skill')

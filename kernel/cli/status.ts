@@ -55,3 +55,7 @@ export function duration(seconds: number): string {
     .filter(Boolean)
     .join(' ')
 }
+
+export function took(ms: number): string {
+  return ms < 1_000 ? `${Math.round(ms)} ms` : duration(ms / 1_000)
+}
