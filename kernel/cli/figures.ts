@@ -1,8 +1,11 @@
 import { duration } from './status.ts'
 
-/** Figures as people read them. */
+/* Figures as people read them. */
+
+/** Small sums with as many digits as say something. */
 export function money(dollars: number): string {
-  return `$${dollars.toFixed(dollars !== 0 && dollars < 0.01 ? 6 : 4)}`
+  const size = Math.abs(dollars)
+  return `$${dollars.toFixed(size >= 1 || size === 0 ? 2 : size < 0.01 ? 6 : 4)}`
 }
 
 export function took(ms: number): string {
@@ -10,8 +13,8 @@ export function took(ms: number): string {
   return ms < 60_000 ? `${(ms / 1_000).toFixed(1)} s` : duration(ms / 1_000)
 }
 
-export function tokens(count: number): string {
-  return count.toLocaleString('en-US')
+export function whole(count: number): string {
+  return count.toLocaleString('en')
 }
 
 export function percent(share: number): string {

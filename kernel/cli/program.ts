@@ -52,6 +52,7 @@ import { buildSkillCatalog, newSkill } from './skill-files.ts'
 import { type StartOptions, start } from './start.ts'
 import { startDetached } from './start-detached.ts'
 import { startSuccessor } from './start-successor.ts'
+import { addStatsCommands } from './stats-commands.ts'
 import { showStatus } from './status.ts'
 import { stop } from './stop.ts'
 import { addTurnCommands } from './turn-commands.ts'
@@ -242,6 +243,7 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
     .addOption(new Option('--restore <id>', 'list a dismissed one again').conflicts('deep'))
     .option('--deep', 'have a model look at the figures too; that costs what its call costs')
     .action((options: RecommendationOptions, command: Command) => recommendations(session(command), options))
+  addStatsCommands(program, session)
 
   const skill = program
     .command('skill')

@@ -3,6 +3,7 @@ import { RuntimeError } from '#sdk/errors.ts'
 import { terminalLine, terminalText } from '../logs/terminal-text.ts'
 import { putConfig } from './config.ts'
 import type { CliSession } from './connection.ts'
+import { money } from './figures.ts'
 import { given } from './given.ts'
 import { confirmed } from './plugin-install.ts'
 import { visibleJson } from './visible-json.ts'
@@ -41,7 +42,7 @@ export async function recommendations(session: CliSession, options: Recommendati
       ({ message, analysis_model, cost, reason }) => {
         out.line(terminalText(message))
         out.line()
-        out.note(reason === null ? `${analysis_model}, $${cost.toFixed(4)}` : `By rules alone: ${reason}`)
+        out.note(reason === null ? `${analysis_model}, ${money(cost)}` : `By rules alone: ${reason}`)
       },
     )
   }
@@ -50,14 +51,14 @@ export async function recommendations(session: CliSession, options: Recommendati
     if (answer.recommendations.length === 0) return out.line('There is nothing to recommend.')
     for (const one of answer.recommendations) show(session, one)
     const { total_turns: turns, total_cost: cost } = answer.profile
-    out.note(`By ${turns} turns that cost $${cost.toFixed(4)} (${answer.period}).`)
+    out.note(`By ${turns} turns that cost ${money(cost)} (${answer.period}).`)
   })
 }
 
 function show({ out }: CliSession, one: Recommendation): void {
   const { id, priority, title, explanation, action, evidence, estimated_impact: impact, config_change: change } = one
   const colour = { High: 'red', Medium: 'yellow', Low: 'dim' } as const
-  const saved = impact?.monthly_savings ? `  about $${impact.monthly_savings.toFixed(2)} a month` : ''
+  const saved = impact?.monthly_savings ? `  about ${money(impact.monthly_savings)} a month` : ''
   out.line(`${out.style(colour[priority], priority.padEnd(6))}  ${out.style('bold', terminalLine(title))}${saved}`)
   out.line(`        ${terminalLine(explanation)} ${terminalLine(action)}`)
   const proofs = evidence.map(({ metric, value, context }) => `${metric} ${value} (${context})`).join('; ')

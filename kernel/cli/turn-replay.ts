@@ -5,7 +5,7 @@ import { terminalLine, terminalText } from '../logs/terminal-text.ts'
 import { clock } from './clock.ts'
 import { sideBySide } from './columns.ts'
 import type { CliSession } from './connection.ts'
-import { money, tokens, took } from './figures.ts'
+import { money, took, whole } from './figures.ts'
 import { given } from './given.ts'
 import { oneLine } from './one-line.ts'
 import type { Output } from './output.ts'
@@ -58,7 +58,7 @@ export async function listReplays({ client, out }: CliSession, id: string): Prom
         clock(created_at),
         replay.status,
         replay.model ?? '–',
-        tokens(replay.tokens_in + replay.tokens_out),
+        whole(replay.tokens_in + replay.tokens_out),
         money(replay.cost),
         took(replay.latency_ms),
         Object.keys(changes).join(', ') || 'nothing',
@@ -110,7 +110,7 @@ function compared(original: ReplaySide, replay: ReplaySide): string[][] {
     both('status', ({ status, reason }) => (reason === null ? status : `${status}: ${oneLine(reason, 60)}`)),
     both('cost', ({ cost }) => money(cost)),
     both('took', ({ latency_ms }) => took(latency_ms)),
-    both('tokens', ({ tokens_in, tokens_out }) => `${tokens(tokens_in)} in, ${tokens(tokens_out)} out`),
+    both('tokens', ({ tokens_in, tokens_out }) => `${whole(tokens_in)} in, ${whole(tokens_out)} out`),
     both('model calls', ({ steps }) => String(steps.filter(({ kind }) => kind === 'model').length)),
     both('tool calls', ({ steps }) => toolsText(steps)),
   ]

@@ -7,7 +7,7 @@ import { isErrorOf } from '#sdk/errors.ts'
 import { terminalLine, terminalText } from '../logs/terminal-text.ts'
 import { clock } from './clock.ts'
 import type { CliSession } from './connection.ts'
-import { money, percent, tokens, took } from './figures.ts'
+import { money, percent, took, whole } from './figures.ts'
 import { oneLine } from './one-line.ts'
 import type { Output } from './output.ts'
 
@@ -37,7 +37,7 @@ export async function listTurns(
         clock(turn.created_at),
         turn.status,
         turn.model ?? nothing,
-        tokens((turn.tokens_in ?? 0) + (turn.tokens_out ?? 0)),
+        whole((turn.tokens_in ?? 0) + (turn.tokens_out ?? 0)),
         money(turn.cost ?? 0),
         turn.latency_ms === null ? nothing : took(turn.latency_ms),
         String(turn.react_turns),
@@ -95,7 +95,7 @@ function printTurn(out: Output, report: TurnReport, all: boolean): void {
     clock(turn.created_at),
     ...(turn.latency_ms === null ? [] : [took(turn.latency_ms)]),
     money(turn.cost ?? 0),
-    `${tokens(turn.tokens_in ?? 0)} tokens in, ${tokens(turn.tokens_out ?? 0)} out`,
+    `${whole(turn.tokens_in ?? 0)} tokens in, ${whole(turn.tokens_out ?? 0)} out`,
     ...(turn.cached ? ['from the cache'] : []),
   ]
   out.line(`${out.style('bold', turn.id)}  ${facts.map(terminalLine).join('  ')}`)
@@ -155,8 +155,8 @@ function printContext(out: Output, context: TurnContext, all: boolean): void {
   const billed =
     billed_tokens_in === null
       ? ''
-      : `; the provider counted ${tokens(billed_tokens_in)}${estimate_error === null ? '' : `, ${offBy(estimate_error)}`}`
-  out.line(`  ${tokens(estimated_tokens_in)} of ${tokens(token_budget)} tokens (${complexity_level})${billed}`)
+      : `; the provider counted ${whole(billed_tokens_in)}${estimate_error === null ? '' : `, ${offBy(estimate_error)}`}`
+  out.line(`  ${whole(estimated_tokens_in)} of ${whole(token_budget)} tokens (${complexity_level})${billed}`)
   out.table(['PART', 'SOURCE', 'TOKENS', 'SCORE', 'BEGINS WITH'], blockRows(context.blocks, all))
   if (context.left_out.length === 0) return
   heading(out, 'Left out')
@@ -171,7 +171,7 @@ function leftOutRows(leftOut: readonly ContextLeftOutBlock[], all: boolean): str
     .map(({ kind, source, tokens: size, score, reason }) => [
       kind,
       sourceText(source),
-      size === null ? nothing : tokens(size),
+      size === null ? nothing : whole(size),
       score === null ? nothing : score.toFixed(2),
       oneLine(reason, 60),
     ])
@@ -197,7 +197,7 @@ function blockRows(blocks: readonly ContextBlock[], all: boolean): string[][] {
     if (!isFolded(block)) rows.push(blockRow(block))
     else if (block === tools[0]) rows.push(foldedTools(tools))
     else if (block === earlier[0])
-      rows.push(['history', `${earlier.length} messages`, tokens(totalOf(earlier)), nothing, ''])
+      rows.push(['history', `${earlier.length} messages`, whole(totalOf(earlier)), nothing, ''])
   }
   return rows
 }
@@ -206,8 +206,8 @@ function foldedTools(tools: readonly ContextBlock[]): string[] {
   const largest = tools
     .toSorted((left, right) => right.tokens - left.tokens)
     .slice(0, maxTools)
-    .map(({ source, tokens: size }) => `${source.name} ${tokens(size)}`)
-  return ['tools', `${tools.length} tools`, tokens(totalOf(tools)), nothing, `most for ${largest.join(', ')}`]
+    .map(({ source, tokens: size }) => `${source.name} ${whole(size)}`)
+  return ['tools', `${tools.length} tools`, whole(totalOf(tools)), nothing, `most for ${largest.join(', ')}`]
 }
 
 function totalOf(blocks: readonly ContextBlock[]): number {
@@ -218,7 +218,7 @@ function blockRow({ kind, source, tokens: size, score, preview, reason }: Contex
   return [
     kind,
     sourceText(source),
-    tokens(size),
+    whole(size),
     score === null ? nothing : score.toFixed(2),
     oneLine(reason === null ? preview : `(${reason}) ${preview}`, 60),
   ]
@@ -238,8 +238,8 @@ function printCalls(out: Output, { context, tool_calls }: TurnReport): void {
       context.model_calls.map((call) => [
         String(call.seq),
         call.model,
-        tokens(call.tokens_in),
-        tokens(call.tokens_out),
+        whole(call.tokens_in),
+        whole(call.tokens_out),
         money(call.cost),
         took(call.latency_ms),
         call.cached ? (call.cache_level ?? 'yes') : 'no',

@@ -54,7 +54,8 @@ export function randomUsage(
       ...{ model, turn_id, tier, provider: model.slice(0, 1) },
       tokens_in: random() < 0.1 ? 0 : whole(4_000),
       tokens_out: random() < 0.1 ? 0 : whole(900),
-      cost: isCached ? 0 : random() * 0.02,
+      // A cached answer costs nothing, and if one did, it would still be no call that was made.
+      cost: isCached && random() < 0.8 ? 0 : random() * 0.02,
       cached: isCached,
       latency_ms: whole(5_000),
       quality_score: isCached || failed ? null : random(),

@@ -104,7 +104,7 @@ test('lists what is advised, what it would spare and how it is applied', async (
   expect(stdout).toContain('no setting does this (tool_cost_awareness)')
   expect(stdout).toContain('the settings are that way already (pareto_optimal_models)')
   expect(stdout).not.toContain('\u001b')
-  expect(stderr).toContain('By 12 turns that cost $1.5000 (30d).')
+  expect(stderr).toContain('By 12 turns that cost $1.50 (30d).')
   expect(routes).toEqual(['GET /api/recommendations?period=7d'])
 })
 

@@ -127,6 +127,7 @@ const selection = {
     },
   ],
   metascore_breakdown: null,
+  grade: null,
   executed_model: 'mock/one',
   fallback: true,
   created_at: at,
@@ -184,7 +185,8 @@ async function scene(served: Record<string, unknown>) {
 
 test('show tells what was asked, what the model saw, what was left out, each call, and what it cost', async () => {
   const { run } = await scene(routes)
-  const { stdout, code } = await run(['show', 't1'])
+  const { stdout, code, stderr } = await run(['show', 't1'])
+  expect(stderr).toBe('')
   expect(code).toBe(0)
   expect(stdout).toMatch(/^t1 {2}ok {2}mock\/one {2}\S+ \S+ {2}2\.3 s {2}\$0\.004200 {2}1,200 tokens in, 34 out\n/)
   expect(stdout).toContain('Question\n  What do I drink?\n\nAnswer\n  Tea, I think.\n')

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { recordCost } from '#kernel/store/costs.ts'
 import { openWritable, type ReadableDb, sql } from '#kernel/store/database.ts'
-import { recentGrades } from '#kernel/store/feedback.ts'
+import { recentGrades, saveFeedback } from '#kernel/store/feedback.ts'
 import { migrate, migrations } from '#kernel/store/migrate.ts'
 import { statisticsMigration } from '#kernel/store/migrations/0140-statistics.ts'
 import { listSelections } from '#kernel/store/selections.ts'
@@ -50,6 +50,29 @@ test('a turn counts once, and once for each model that was called in it; what Ke
     { model: 'b/m', tier: '', calls: 1, turns: 0, model_turns: 1 },
     { model: 'b/m', tier: 'cached', calls: 1, turns: 0, model_turns: 0 },
   ])
+})
+
+test('a grade is counted when the turn is over, replaced by the next one, and taken away with its row', () => {
+  const { store } = temporaryStore()
+  const usage = randomUsage(3, { now, days: 1, turns: 8 })
+  const [turn] = usage.turns
+  const id = turn?.id ?? ''
+  usage.turns = usage.turns.slice(0, 1).map((one) => ({ ...one, status: 'running' as const }))
+  const empty = { snapshots: [], grades: [], tools: [], costs: [] }
+  writeUsage(store.write, { ...usage, ...empty })
+  const grades = () => finishedTurnsByDay(store.read, { since: null }).map((day) => [day.grades, day.grade_sum])
+  const grade = (value: number) =>
+    saveFeedback(store.write, { turn_id: id, session_id: 's', grade: value, comment: undefined })
+  grade(2)
+  expect(grades()).toEqual([])
+  sql(store.write, `UPDATE turns SET status = 'ok', model = 'a/m'`).run()
+  expect(grades()).toEqual([[1, 2]])
+  grade(5)
+  expect(grades()).toEqual([[1, 5]])
+  sql(store.write, 'DELETE FROM turn_feedback').run()
+  expect(grades()).toEqual([[0, 0]])
+  sql(store.write, 'DELETE FROM turns').run()
+  expect(grades()).toEqual([])
 })
 
 test('a database of an earlier build is counted as if it had been counted from the first row on', async () => {
