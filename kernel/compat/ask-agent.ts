@@ -25,7 +25,7 @@ const finishReasons = {
 export async function askAgent(
   question: Question,
   model: string,
-  { door, user, headers, signal, reply, stream }: DoorCall,
+  { door, user, caller, headers, signal, reply, stream }: DoorCall,
   { store, bus, config, inFlight, turns }: Pick<Context, 'store' | 'bus' | 'config' | 'inFlight' | 'turns'>,
 ): Promise<Answer> {
   await store.free()
@@ -39,6 +39,7 @@ export async function askAgent(
       peer_id: user || undefined,
       model,
       grants: [apiGrant(current.security)],
+      account: { api_key: caller.actor ?? null },
       streamed: stream !== undefined,
     },
     { store, bus, config: current, inFlight, turns },

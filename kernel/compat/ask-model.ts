@@ -25,6 +25,7 @@ export async function askModel(
         model,
         request_id: newId(),
         purpose: 'proxy',
+        account: { api_key: caller.actor ?? null },
         stream: stream !== undefined,
         fallback: headers['x-keel-fallback'] !== 'off',
         cache_scope: mayBeCached(question, headers) && config.current().cache.enabled ? scopeOf(caller) : null,

@@ -1,3 +1,4 @@
+import type { BudgetLedger } from '#kernel/budgets/ledger.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
 import { recentQuality } from '#kernel/store/costs.ts'
 import { listBreakers, listCacheEntries, saveBreaker, saveCacheEntry } from '#kernel/store/inference-state.ts'
@@ -11,28 +12,55 @@ import type { CostLedger } from './cost-ledger.ts'
 const observationsPerModel = 100
 /** How many cached answers a new process is given, newest first. */
 const warmCacheEntries = 500
+/** How long what was set aside for a call waits to be given back to a database that takes no writes, in milliseconds. */
+const releaseMs = 600_000
 
 /** What the inference service may ask of the kernel. */
 export function inferenceTerms({
   store,
   costs,
+  budgets,
   bus,
   settings,
 }: {
   store: Store
   costs: CostLedger
+  budgets: BudgetLedger
   bus: EventBus
   settings: () => InferenceSettings
 }): ServiceHandlers<typeof kernelForInference> {
   return {
-    start: () => ({
-      settings: settings(),
-      breakers: listBreakers(store.read),
-      observations: recentQuality(store.read, observationsPerModel),
-      cache: listCacheEntries(store.read, warmCacheEntries),
-    }),
+    start({ holder, pid }) {
+      // The last words of the one before are read by now.
+      costs.flush()
+      budgets.addHolder(holder, pid)
+      return {
+        settings: settings(),
+        breakers: listBreakers(store.read),
+        observations: recentQuality(store.read, observationsPerModel),
+        cache: listCacheEntries(store.read, warmCacheEntries),
+      }
+    },
     recordCost(cost) {
       costs.record(cost)
+      return null
+    },
+    async budgetStandings({ account }) {
+      await store.free()
+      costs.flush()
+      return { standings: budgets.standings(account) }
+    },
+    async reserveBudget(request) {
+      await store.free()
+      costs.flush()
+      return { refusal: budgets.reserve(request) }
+    },
+    async releaseBudget({ id }) {
+      await store.insist(() => budgets.release(id), releaseMs)
+      return null
+    },
+    noteHardLine(refusal) {
+      budgets.noteHardLine(refusal)
       return null
     },
     saveBreaker({ breaker, from, reason }) {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { account } from '../budgets.ts'
 import { get } from '../route.ts'
 import { capacityStatus } from '../services/inference.ts'
 import { efficiency } from './efficiency.ts'
@@ -20,6 +21,8 @@ export const cost = z.object({
   quality_score: z.number().nullable(),
   escalation: z.boolean(),
   turn_id: z.string().nullable(),
+  /** On whose account it went. */
+  ...account.shape,
 })
 export type Cost = z.infer<typeof cost>
 

@@ -54,7 +54,7 @@ export function completer(router: Router, cache: ResponseCache, currentSettings:
     const text = settings.embedding_model === null ? undefined : semanticText(request)
     if (text === undefined || settings.embedding_model === null) return undefined
     try {
-      const asked = { model: settings.embedding_model, input: [text] }
+      const asked = { model: settings.embedding_model, input: [text], account: request.account }
       const patience = { limitMs: embeddingTimeoutMs, takesRisks: false }
       return (await embedTexts(router, settings, asked, signal, patience)).vectors[0]
     } catch (err) {
@@ -89,7 +89,17 @@ export function completer(router: Router, cache: ResponseCache, currentSettings:
     const tokensSaved = result.usage.tokens_in + result.usage.tokens_out
     cache.countHit(level, tokensSaved)
     const { model, usage } = result
-    router.recordCost({ request, model, usage, cost: 0, latencyMs, qualityScore: null, escalation: false, tokensSaved })
+    router.recordCost({
+      request,
+      model,
+      usage,
+      cost: 0,
+      latencyMs,
+      qualityScore: null,
+      escalation: false,
+      tokensSaved,
+      reservation: null,
+    })
     return {
       ...result,
       selected_model: model,

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Account } from '#sdk/budgets.ts'
 import { newId } from '#sdk/ids.ts'
 import type { TokenUsage } from '#sdk/messages.ts'
 import type { Client } from '#sdk/service.ts'
@@ -7,7 +8,7 @@ import type { CostRecord, kernelForInference } from '#sdk/services/kernel.ts'
 import { splitModel } from './model-names.ts'
 
 export interface CostEntry {
-  request: { purpose: InferenceRequest['purpose'] | 'embedding'; turn_id: string | null }
+  request: { purpose: InferenceRequest['purpose'] | 'embedding'; turn_id: string | null; account: Account }
   model: string
   usage: TokenUsage
   cost: number
@@ -16,13 +17,15 @@ export interface CostEntry {
   escalation: boolean
   /** Tokens that the cache spared; null for a call that was really made. */
   tokensSaved: number | null
+  /** The id of what was set aside for it. */
+  reservation: string | null
 }
 
 export type CostLedger = (entry: CostEntry) => void
 
 /** Has each call written down, before its answer leaves and without making its asker wait. */
 export function costLedger(kernel: Pick<Client<typeof kernelForInference>, 'recordCost'>, log: Logger): CostLedger {
-  return ({ request, model, usage, cost, latencyMs, qualityScore, escalation, tokensSaved }) => {
+  return ({ request, model, usage, cost, latencyMs, qualityScore, escalation, tokensSaved, reservation }) => {
     const isCached = tokensSaved !== null
     const { purpose } = request
     const record: CostRecord = {
@@ -40,6 +43,8 @@ export function costLedger(kernel: Pick<Client<typeof kernelForInference>, 'reco
       estimated: usage.estimated,
       tokens_saved: tokensSaved ?? 0,
       turn_id: request.turn_id,
+      ...request.account,
+      reservation_id: reservation,
     }
     kernel.recordCost(record).catch((err: unknown) => log.error({ err, model }, 'a cost could not be recorded'))
   }

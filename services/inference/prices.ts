@@ -75,6 +75,10 @@ function listPrice(model: string): Price | undefined {
   return price && { input: price[0] / tokensPerListPrice, output: price[1] / tokensPerListPrice }
 }
 
+export function isFree({ input, output }: Price): boolean {
+  return input === 0 && output === 0
+}
+
 export function costOf(price: Price, usage: { tokens_in: number; tokens_out: number }): number {
   return price.input * usage.tokens_in + price.output * usage.tokens_out
 }

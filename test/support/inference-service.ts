@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { pino } from 'pino'
+import { type BudgetSettings, budgetScopes } from '#sdk/budgets.ts'
 import { memoryChannelPair } from '#sdk/rpc/memory-channel.ts'
 import { Peer } from '#sdk/rpc/peer.ts'
 import { socketChannel } from '#sdk/rpc/socket-channel.ts'
@@ -42,11 +43,16 @@ export function providerAt(name: string, url: string, more: Partial<ProviderSett
   }
 }
 
-type SettingsChange = Partial<Omit<InferenceSettings, 'routing' | 'breaker' | 'cache'>> & {
+type SettingsChange = Partial<Omit<InferenceSettings, 'routing' | 'breaker' | 'cache' | 'budgets'>> & {
   routing?: Partial<InferenceSettings['routing']>
   breaker?: Partial<InferenceSettings['breaker']>
   cache?: Partial<InferenceSettings['cache']>
+  budgets?: Partial<BudgetSettings>
 }
+
+const noBudgets = Object.fromEntries(
+  budgetScopes.map((scope) => [scope, { cost: null, tokens: null }]),
+) as BudgetSettings['scopes']
 
 /** Settings with the contract's defaults, but in the configured order; the first provider's `m` is the primary. */
 export function settingsWith(providers: ProviderSettings[], change: SettingsChange = {}): InferenceSettings {
@@ -78,6 +84,7 @@ export function settingsWith(providers: ProviderSettings[], change: SettingsChan
     },
     breaker: { threshold: 3, window_seconds: 60, cooldown_seconds: 60, max_cooldown_seconds: 900, ...change.breaker },
     cache: { enabled: true, ttl_seconds: 3600, semantic_threshold: 0.95, max_entries: 1000, ...change.cache },
+    budgets: { scopes: noBudgets, max_output_tokens: 8_192, ...change.budgets },
   }
 }
 
@@ -119,6 +126,10 @@ function fakeKernel(peer: Peer, start: Partial<Start> & Pick<Start, 'settings'>)
       kept.costs.push(cost)
       return null
     },
+    budgetStandings: () => ({ standings: [] }),
+    reserveBudget: () => ({ refusal: null }),
+    releaseBudget: () => null,
+    noteHardLine: () => null,
     saveBreaker(change) {
       kept.breakers.push(change)
       return null
