@@ -158,7 +158,8 @@ export class BudgetLedger {
       const row = findBudgetAccount(db, place)
       const refusing = this.#standingsAt(place, row).find((standing) => wouldPass(standing, row, { cost, tokens }))
       if (refusing?.hard == null) continue
-      const refusal: BudgetRefusal = { ...refusing, hard: refusing.hard }
+      const { soft: _, hard, ...used } = refusing
+      const refusal = { ...used, hard }
       return { refusal, crossings: this.#noteHardIn(refusal) }
     }
     const now = this.#timestamp()

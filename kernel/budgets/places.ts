@@ -22,6 +22,10 @@ export function placesOf(account: Account, day: string): AccountPlace[] {
   })
 }
 
+export function beginningOf(day: string): string {
+  return timestamp(Date.parse(day))
+}
+
 /** When a period is over; null for one without end. */
 export function endOf(period: string): string | null {
   return period === '' ? null : timestamp(Date.parse(period) + dayMs)

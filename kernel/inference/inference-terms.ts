@@ -1,3 +1,4 @@
+import { setImmediate as nextTick } from 'node:timers/promises'
 import type { BudgetLedger } from '#kernel/budgets/ledger.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
 import { recentQuality } from '#kernel/store/costs.ts'
@@ -29,10 +30,17 @@ export function inferenceTerms({
   bus: EventBus
   settings: () => InferenceSettings
 }): ServiceHandlers<typeof kernelForInference> {
+  /** What was told before is in the books: calls are taken at once, and notices a moment later. */
+  async function readBooks(): Promise<void> {
+    await nextTick()
+    await store.free()
+    costs.flush()
+  }
+
   return {
-    start({ holder, pid }) {
-      // The last words of the one before are read by now.
-      costs.flush()
+    async start({ holder, pid }) {
+      // The last words of the one before are among them.
+      await readBooks()
       budgets.addHolder(holder, pid)
       return {
         settings: settings(),
@@ -46,13 +54,13 @@ export function inferenceTerms({
       return null
     },
     async budgetStandings({ account }) {
-      await store.free()
-      costs.flush()
+      await readBooks()
       return { standings: budgets.standings(account) }
     },
-    async reserveBudget(request) {
-      await store.free()
-      costs.flush()
+    async reserveBudget(request, { signal }) {
+      await readBooks()
+      // Who has given up has told that it is to be released, which may have come first.
+      signal.throwIfAborted()
       return { refusal: budgets.reserve(request) }
     },
     async releaseBudget({ id }) {

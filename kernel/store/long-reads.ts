@@ -1,3 +1,4 @@
+import { listBudgetAccounts } from './budgets.ts'
 import { costSummary } from './costs.ts'
 import { listCronJobs } from './cron-jobs.ts'
 import { listCronRuns } from './cron-runs.ts'
@@ -20,6 +21,7 @@ export const longReads = {
   listSessions,
   countSessions,
   costSummary,
+  listBudgetAccounts,
   listWorking,
   listSessionWorking,
   listEpisodic,

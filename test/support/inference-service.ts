@@ -6,7 +6,7 @@ import { type BudgetSettings, budgetScopes } from '#sdk/budgets.ts'
 import { memoryChannelPair } from '#sdk/rpc/memory-channel.ts'
 import { Peer } from '#sdk/rpc/peer.ts'
 import { socketChannel } from '#sdk/rpc/socket-channel.ts'
-import type { Client, Result } from '#sdk/service.ts'
+import type { Client, Result, ServiceHandlers } from '#sdk/service.ts'
 import {
   type InferenceRequest,
   type InferenceSettings,
@@ -118,7 +118,11 @@ export interface RunningInference {
 
 type Start = Result<(typeof kernelForInference)['methods']['start']>
 
-function fakeKernel(peer: Peer, start: Partial<Start> & Pick<Start, 'settings'>): KeptByKernel {
+function fakeKernel(
+  peer: Peer,
+  start: Partial<Start> & Pick<Start, 'settings'>,
+  terms: Partial<ServiceHandlers<typeof kernelForInference>> = {},
+): KeptByKernel {
   const kept: KeptByKernel = { costs: [], breakers: [], cache: [] }
   peer.serve(kernelForInference, {
     start: () => ({ breakers: [], observations: {}, cache: [], ...start }),
@@ -138,21 +142,26 @@ function fakeKernel(peer: Peer, start: Partial<Start> & Pick<Start, 'settings'>)
       kept.cache.push(entry)
       return null
     },
+    ...terms,
   })
   return kept
 }
 
-/** The service in this process, over a channel in memory. */
+/**
+ * The service in this process, over a channel in memory; `terms` answer in place of a kernel that only keeps what it is
+ * told. `endCalls` is what a process does last that is told to end.
+ */
 export async function startInference(
   start: Partial<Start> & Pick<Start, 'settings'>,
   tools: InferenceTools = {},
-): Promise<RunningInference> {
+  terms?: Partial<ServiceHandlers<typeof kernelForInference>>,
+): Promise<RunningInference & { endCalls(): void }> {
   // The limits of the tests are short: no call should have to load its SDK.
   await Promise.all(Object.values(providerByFormat).map((load) => load()))
   const [kernelEnd, serviceEnd] = memoryChannelPair()
   const kernel = new Peer(kernelEnd)
   const service = new Peer(serviceEnd)
-  const kept = fakeKernel(kernel, start)
+  const kept = fakeKernel(kernel, start, terms)
   let written = ''
   const log = pino(
     { level: 'debug' },
@@ -168,6 +177,7 @@ export async function startInference(
     inference: kernel.connect(inferenceService),
     kept,
     log: () => written,
+    endCalls: () => void setup.close?.(),
     async close() {
       kernel.close()
       await setup.close?.()
