@@ -1,3 +1,4 @@
+import { payerOf } from '#kernel/budgets/payer.ts'
 import type { Context } from '#kernel/context.ts'
 import type { Caller } from '#kernel/http/gate.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
@@ -126,7 +127,7 @@ function openStream(reply: Reply, signal: AbortSignal) {
   }
 }
 
-function newMessage(body: AgentMessage, { actor }: Caller, { config }: Context, streamed: boolean): NewMessage {
+function newMessage(body: AgentMessage, caller: Caller, { config }: Context, streamed: boolean): NewMessage {
   return {
     content: body.content,
     session_id: body.session_id ?? undefined,
@@ -140,7 +141,7 @@ function newMessage(body: AgentMessage, { actor }: Caller, { config }: Context, 
     execution_timeout_ms: body.execution_timeout_ms ?? undefined,
     model_call_timeout_ms: body.model_call_timeout_ms ?? undefined,
     grants: [apiGrant(config.current().security)],
-    account: { api_key: actor ?? null },
+    account: payerOf(caller),
     streamed,
   }
 }

@@ -1,3 +1,4 @@
+import { payerOf } from '#kernel/budgets/payer.ts'
 import type { Context } from '#kernel/context.ts'
 import { apiGrant } from '#kernel/policy/authority.ts'
 import { acceptTurn } from '#kernel/turns/accept-turn.ts'
@@ -39,7 +40,7 @@ export async function askAgent(
       peer_id: user || undefined,
       model,
       grants: [apiGrant(current.security)],
-      account: { api_key: caller.actor ?? null },
+      account: payerOf(caller),
       streamed: stream !== undefined,
     },
     { store, bus, config: current, inFlight, turns },

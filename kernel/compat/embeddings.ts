@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { payerOf } from '#kernel/budgets/payer.ts'
 import type { Config } from '#kernel/config/schema.ts'
 import type { Context } from '#kernel/context.ts'
 import type { HandlerRequest } from '#kernel/http/handler.ts'
@@ -16,7 +17,7 @@ export async function embed(
     model: embeddingModel(config.current(), model),
     input: typeof input === 'string' ? [input] : input,
     dimensions: dimensions ?? undefined,
-    account: { api_key: caller.actor ?? null },
+    account: payerOf(caller),
   }
   try {
     const made = await inference.embed(question, { signal })
