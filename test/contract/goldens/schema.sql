@@ -4,6 +4,15 @@ CREATE UNIQUE INDEX approval_grants_by_subject ON approval_grants (subject, ifnu
 -- index approval_requests_pending
 CREATE INDEX approval_requests_pending ON approval_requests (timeout_at) WHERE status = 'pending';
 
+-- index budget_accounts_by_opening
+CREATE INDEX budget_accounts_by_opening ON budget_accounts (scope, opened_at);
+
+-- index budget_reservations_open
+CREATE INDEX budget_reservations_open ON budget_reservations (holder) WHERE unsettled_at IS NULL;
+
+-- index budget_reservations_unsettled
+CREATE INDEX budget_reservations_unsettled ON budget_reservations (unsettled_at) WHERE unsettled_at IS NOT NULL;
+
 -- index channel_inbox_by_age
 CREATE INDEX channel_inbox_by_age ON channel_inbox (handled_at) WHERE state = 'done';
 
@@ -193,6 +202,46 @@ CREATE TABLE breakers (
   breaker_json TEXT NOT NULL,
   updated_at TEXT NOT NULL
   );
+
+-- table budget_accounts
+CREATE TABLE budget_accounts (
+  scope TEXT NOT NULL CHECK (scope IN ('day', 'session', 'job', 'subagent', 'api_key')),
+  key TEXT NOT NULL,
+  -- The UTC day; empty for what counts without end.
+  period TEXT NOT NULL,
+  cost INTEGER NOT NULL DEFAULT 0,
+  tokens INTEGER NOT NULL DEFAULT 0,
+  -- Set aside for calls under way.
+  reserved_cost INTEGER NOT NULL DEFAULT 0,
+  reserved_tokens INTEGER NOT NULL DEFAULT 0,
+  -- The worst case of calls whose end nobody saw.
+  unsettled_cost INTEGER NOT NULL DEFAULT 0,
+  unsettled_tokens INTEGER NOT NULL DEFAULT 0,
+  -- When its lines were first met.
+  soft_at TEXT,
+  hard_at TEXT,
+  opened_at TEXT NOT NULL,
+  PRIMARY KEY (scope, key, period)
+  ) WITHOUT ROWID;
+
+-- table budget_reservations
+CREATE TABLE budget_reservations (
+  id TEXT PRIMARY KEY,
+  -- The inference process that makes the call.
+  holder TEXT NOT NULL,
+  model TEXT NOT NULL,
+  session_id TEXT,
+  job_id TEXT,
+  subagent_id TEXT,
+  api_key TEXT,
+  -- The UTC day in which it counts.
+  day TEXT NOT NULL,
+  cost INTEGER NOT NULL,
+  tokens INTEGER NOT NULL,
+  created_at TEXT NOT NULL,
+  -- When its process was found dead; what it really cost may still be told.
+  unsettled_at TEXT
+  ) WITHOUT ROWID;
 
 -- table channel_cursors
 CREATE TABLE channel_cursors (channel TEXT PRIMARY KEY, cursor TEXT, updated_at TEXT NOT NULL);
@@ -400,7 +449,7 @@ CREATE TABLE inference_costs (
   tokens_saved INTEGER NOT NULL DEFAULT 0,
   turn_id TEXT,
   created_at TEXT NOT NULL
-  );
+  , session_id TEXT, job_id TEXT, subagent_id TEXT, api_key TEXT);
 
 -- table memories
 CREATE TABLE memories (
