@@ -1,8 +1,11 @@
-import { describe, expect, test } from 'vitest'
+import { once } from 'node:events'
+import { setImmediate as nextTick } from 'node:timers/promises'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { type BudgetScope, budgetScopes } from '#sdk/budgets.ts'
 import { accountOf, openBudgetScene, price } from '../support/budget-scene.ts'
 import { eventually } from '../support/daemon.ts'
-import { requestWith } from '../support/inference-service.ts'
+import { forkInference, providerAt, requestWith, settingsWith } from '../support/inference-service.ts'
+import { startUpstream } from '../support/upstream.ts'
 
 /** What the scripted upstream says a call has used. */
 const used = { cost: 11 * price.input + 7 * price.output, tokens: 18 }
@@ -221,6 +224,23 @@ test('a process that is told to end books what its calls have used by then', asy
   await eventually('the cost is told', async () => (await keel.billed()).calls === 1)
   expect(await keel.account('day')).toMatchObject({ reserved_cost: 0, unsettled_cost: 0 })
   expect((await keel.account('day'))?.tokens).toBeGreaterThan(40)
+})
+
+test('and tells it before it is gone', async () => {
+  const upstream = await startUpstream({ chunks: ['word '.repeat(40)], fault: 'hang', afterChunks: 1 })
+  const service = await forkInference({ settings: settingsWith([providerAt('mock', upstream.url)]) })
+  onTestFinished(() => upstream.close())
+  const heard = Promise.withResolvers<void>()
+  const call = service.inference.complete(requestWith({ stream: true }), {
+    onChunk: (chunk) => void (chunk.type === 'text' && heard.resolve()),
+  })
+  call.catch(() => {})
+  await heard.promise
+  service.stop()
+  await once(service.child, 'close')
+  await nextTick()
+  expect(service.kept.costs).toMatchObject([{ model: 'mock/m', estimated: true, quality_score: null }])
+  expect(service.kept.costs[0]?.tokens_out).toBeGreaterThan(40)
 })
 
 test('vectors are paid for as well', async () => {

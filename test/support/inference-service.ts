@@ -188,7 +188,7 @@ export async function startInference(
 /** The service as the kernel runs it: a process of its own, on the fourth descriptor. */
 export async function forkInference(
   start: Partial<Start> & Pick<Start, 'settings'>,
-): Promise<RunningInference & { child: ChildProcess }> {
+): Promise<RunningInference & { child: ChildProcess; stop(): void }> {
   const child = spawn(process.execPath, [mainPath], { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
   let written = ''
   child.stdout?.on('data', (bytes: Buffer) => {
@@ -205,6 +205,8 @@ export async function forkInference(
   died.catch(() => {})
   return {
     child,
+    /** Tells it to end. */
+    stop: () => peer.notify('$/stop'),
     inference: peer.connect(inferenceService),
     kept,
     log: () => written,
