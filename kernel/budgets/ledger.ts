@@ -205,6 +205,7 @@ export class BudgetLedger {
   #noteHardIn(refusal: BudgetRefusal): Crossing[] {
     const { db } = this.#deps
     const place = { scope: refusal.scope, key: refusal.key, period: periodOf(refusal.scope, this.#today()) }
+    if (findBudgetAccount(db, place)?.hard_at) return []
     const now = this.#timestamp()
     addToBudgetAccount(db, place, {}, now)
     if (!markBudgetLine(db, 'hard', place, now)) return []

@@ -171,12 +171,14 @@ async function attemptWithRetries(
 ): Promise<AttemptResult | UpstreamFailure> {
   const { provider, signal, untilFirstDelta: deadline } = attempt
   let waitedMs = 0
+  let failure: UpstreamFailure | undefined
   for (let retry = 0; ; retry++) {
-    let failure: UpstreamFailure
     try {
       return await attemptModel(router, attempt)
     } catch (thrown) {
       if (!(thrown instanceof UpstreamFailure)) throw thrown
+      // That nothing pays for another try is no reason why the first one failed.
+      if (thrown.category === 'budget' && failure) return failure
       failure = thrown
     }
     const waitMs = Math.max(router.random() * retryBaseMs * 2 ** retry, failure.facts.retryAfterMs ?? 0)

@@ -140,6 +140,7 @@ function byMetascore(
     (costAware ? '_cost' : '') + (localBias(tools.quality) === 0 ? '' : '_esc') + (isThrifty ? thriftySuffix : '')
   const isCanary =
     canary !== null &&
+    !isThrifty &&
     tools.random() < fraction &&
     judgeCandidate(canary, 'metascore_candidate', question, tools).usable
   if (!isCanary) return { strategy: score + suffixes, order }
