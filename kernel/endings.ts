@@ -1,3 +1,4 @@
+import { setImmediate as nextTick } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Browser } from './browser/browser.ts'
 import type { Channels } from './channels/channels.ts'
@@ -81,6 +82,8 @@ export function kernelEndings(parts: Parts) {
   async function release(servicesMs: number): Promise<void> {
     await closeGuests()
     await supervisor.close(servicesMs)
+    // What they have told last is taken a moment later.
+    await nextTick()
     costs.close()
     bus.close()
     await store.close()

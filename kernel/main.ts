@@ -17,6 +17,8 @@ import { pendingRoutes } from './areas/pending.ts'
 import { watchableTopics } from './areas/topics.ts'
 import { Browser } from './browser/browser.ts'
 import { LiveView } from './browser/live-view.ts'
+import { BudgetLedger } from './budgets/ledger.ts'
+import { budgetLinesOf } from './budgets/lines.ts'
 import { Channels } from './channels/channels.ts'
 import { openConfig } from './config/live-config.ts'
 import { offlineProvider } from './config/sections/providers.ts'
@@ -43,10 +45,10 @@ import { inferenceSettingsOf } from './inference/settings.ts'
 import { openLogger } from './logs/logger.ts'
 import { logServiceLine } from './logs/service-line.ts'
 import { Memory } from './memory/memory.ts'
-import { Replays } from './observatory/replay/replays.ts'
 import { Analyses } from './observatory/analysis/analyses.ts'
 import { Analyst } from './observatory/analysis/analyst.ts'
 import { Recommendations } from './observatory/recommendations/recommendations.ts'
+import { Replays } from './observatory/replay/replays.ts'
 import { Plugins } from './plugins/registry.ts'
 import { openJudge } from './policy/judge.ts'
 import { judgeSettings } from './policy/settings.ts'
@@ -150,7 +152,10 @@ export async function startKernel({
     const bus = createEventBus<typeof events>({ db: store.write, log })
     undo.push(() => bus.close())
 
-    const costs = new CostLedger(store.write, log)
+    const budgets = new BudgetLedger({ db: store.write, bus, log, lines: () => budgetLinesOf(config.current()) })
+    // Whoever made calls under an earlier kernel is gone with it.
+    budgets.closeAbandoned()
+    const costs = new CostLedger(store.write, log, budgets)
 
     const providerKeys = openProviderKeys(secrets, env, (err) => log.error({ err }, 'a stored key can not be read'))
     const settings = () => inferenceSettingsOf(config.current(), providerKeys, modelOverride.current())
@@ -232,7 +237,7 @@ export async function startKernel({
     const browser = new Browser({ config, log, secrets, service: () => supervisor.client(browserService) })
     const supervisor = startSupervisor({
       specs: serviceSpecs({
-        inference: inferenceTerms({ store, costs, bus, settings }),
+        inference: inferenceTerms({ store, costs, budgets, bus, settings }),
         agent: replays.terms({
           recall: memory.recallForTurn,
           saveContext: (params) => contextStep(params, { store, bus }),

@@ -5,6 +5,7 @@ import { approvalsRoutes } from './contracts/approvals.ts'
 import { auditRoutes } from './contracts/audit.ts'
 import { breakerRoutes } from './contracts/breaker.ts'
 import { browserRoutes } from './contracts/browser.ts'
+import { budgetsRoutes } from './contracts/budgets.ts'
 import { channelsRoutes } from './contracts/channels.ts'
 import { compatRoutes } from './contracts/compat.ts'
 import { configRoutes } from './contracts/config.ts'
@@ -45,6 +46,7 @@ export const api = {
   providers: providersRoutes,
   cron: cronRoutes,
   stats: statsRoutes,
+  budgets: budgetsRoutes,
   breaker: breakerRoutes,
   agent: agentRoutes,
   turns: turnsRoutes,

@@ -2,6 +2,7 @@
 export const errorTable = {
   invalid: { code: -32602, status: 400, retry: false, title: 'The request is not valid' },
   unauthorized: { code: -32001, status: 401, retry: false, title: 'A valid API key is required' },
+  budget_exhausted: { code: -32002, status: 402, retry: false, title: 'A budget is used up' },
   forbidden: { code: -32003, status: 403, retry: false, title: 'The request is not allowed' },
   not_found: { code: -32004, status: 404, retry: false, title: 'Not found' },
   method_not_allowed: { code: -32601, status: 405, retry: false, title: 'method not allowed' },

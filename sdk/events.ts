@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { budgetMeasure, budgetScope } from './budgets.ts'
 import { retentionRun } from './contracts/retention.ts'
 import { serviceState } from './contracts/services.ts'
 import { count, dollars, milliseconds, time } from './contracts/values.ts'
@@ -50,6 +51,17 @@ const cronRunFields = {
   trigger: z.string(),
   scheduled_for: time,
 }
+const budgetFields = z.object({
+  scope: budgetScope,
+  /** Empty for the day's. */
+  key: z.string(),
+  measure: budgetMeasure,
+  /** Dollars or tokens, as are the two that follow. */
+  line: z.number(),
+  spent: z.number(),
+  reserved: z.number(),
+  begins_anew_at: time.nullable(),
+})
 const agentFields = z.object({ agent_id: z.string() })
 const workstation = z.enum(['llm', 'exec'])
 const replayFields = { request_id: z.string(), tool: z.string(), turn_id: z.string().nullable() }
@@ -166,6 +178,11 @@ export const events = {
     to: breakerState,
     reason: z.string(),
   }),
+
+  /** The first time in its period: what is cheaper is preferred from here on. */
+  budget_soft_line: budgetFields,
+  /** The first time in its period: it is spent, or kept a call from a model. */
+  budget_hard_line: budgetFields,
 
   tool_call_started: z.object({ ...toolFields, input_preview: z.string() }),
   tool_call: finishedTool,

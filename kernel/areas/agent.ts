@@ -1,4 +1,6 @@
+import { payerOf } from '#kernel/budgets/payer.ts'
 import type { Context } from '#kernel/context.ts'
+import type { Caller } from '#kernel/http/gate.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
 import type { answered, Reply } from '#kernel/http/reply.ts'
 import { providerOf } from '#kernel/inference/model-name.ts'
@@ -68,8 +70,8 @@ export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
     }
   },
 
-  async sendMessage({ body, signal }, context) {
-    const message = newMessage(body, context, false)
+  async sendMessage({ body, caller, signal }, context) {
+    const message = newMessage(body, caller, context, false)
     const command = parseCommand(message.content)
     if (command) return answerCommand(command, message, context)
     const accepted = acceptTurn(message, { ...context, config: context.config.current() })
@@ -87,8 +89,8 @@ export const agentHandlers: Handlers<typeof agentRoutes, Context> = {
     }
   },
 
-  async streamMessage({ body, signal, reply }, context) {
-    const message = newMessage(body, context, true)
+  async streamMessage({ body, caller, signal, reply }, context) {
+    const message = newMessage(body, caller, context, true)
     const command = parseCommand(message.content)
     const expected = context.inferenceView.latest()?.current_model ?? context.config.current().models.primary
     if (command) {
@@ -124,7 +126,7 @@ function openStream(reply: Reply, signal: AbortSignal) {
   }
 }
 
-function newMessage(body: AgentMessage, { config }: Context, streamed: boolean): NewMessage {
+function newMessage(body: AgentMessage, caller: Caller, { config }: Context, streamed: boolean): NewMessage {
   return {
     content: body.content,
     session_id: body.session_id ?? undefined,
@@ -138,6 +140,7 @@ function newMessage(body: AgentMessage, { config }: Context, streamed: boolean):
     execution_timeout_ms: body.execution_timeout_ms ?? undefined,
     model_call_timeout_ms: body.model_call_timeout_ms ?? undefined,
     grants: [apiGrant(config.current().security)],
+    account: payerOf(caller),
     streamed,
   }
 }

@@ -6,6 +6,7 @@ import { approvalsHandlers } from './approvals.ts'
 import { auditHandlers } from './audit.ts'
 import { breakerHandlers } from './breaker.ts'
 import { browserHandlers } from './browser.ts'
+import { budgetsHandlers } from './budgets.ts'
 import { channelsHandlers } from './channels.ts'
 import { compatHandlers } from './compat.ts'
 import { configHandlers } from './config.ts'
@@ -39,6 +40,7 @@ export const areas: Areas<typeof api, Context> = {
   providers: { table: api.providers, handlers: providersHandlers },
   cron: { table: api.cron, handlers: cronHandlers },
   stats: { table: api.stats, handlers: statsHandlers },
+  budgets: { table: api.budgets, handlers: budgetsHandlers },
   breaker: { table: api.breaker, handlers: breakerHandlers },
   agent: { table: api.agent, handlers: agentHandlers },
   turns: { table: api.turns, handlers: turnsHandlers },

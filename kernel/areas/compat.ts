@@ -34,7 +34,7 @@ export const compatHandlers: RealHandlers<
     return stream ? stream.end(answer) : responseAnswer(body, answer)
   },
 
-  createEmbeddings: ({ body, signal }, context) => embed(body, signal, context),
+  createEmbeddings: ({ body, caller, signal }, context) => embed(body, { caller, signal }, context),
 
   async listOpenaiModels({ signal }, context) {
     const models = await listModels(context, signal)

@@ -1,3 +1,4 @@
+import { payerOf } from '#kernel/budgets/payer.ts'
 import type { Context } from '#kernel/context.ts'
 import type { Handlers } from '#kernel/http/handler.ts'
 import type { recommendationsRoutes } from '#sdk/contracts/recommendations.ts'
@@ -15,5 +16,6 @@ export const recommendationsHandlers: Handlers<typeof recommendationsRoutes, Pic
     return { id, dismissed: false }
   },
 
-  generateRecommendations: ({ query, signal }, { recommendations }) => recommendations.generate(query.period, signal),
+  generateRecommendations: ({ query, caller, signal }, { recommendations }) =>
+    recommendations.generate(query.period, { payer: payerOf(caller), signal }),
 }

@@ -1,13 +1,17 @@
+import { budgetOverview } from '#kernel/budgets/overview.ts'
 import type { Context } from '#kernel/context.ts'
 import type { Topic } from '#kernel/http/topics.ts'
 import { breakerNote } from '#kernel/inference/breaker-note.ts'
 
 const listed = 200
+/** Of each budget. */
+const listedAccounts = 20
 
 /** What a client of the WebSocket can watch: the same facts as the routes of that name, told anew when they change. */
 export function watchableTopics({
   config,
   store,
+  costs,
   supervisor,
   inferenceView,
   turns,
@@ -42,6 +46,10 @@ export function watchableTopics({
     channels: {
       on: ['channel_state_changed', 'channel_message', 'dead_letter', 'config_updated'],
       snapshot: async () => ({ channels: channels.status() }),
+    },
+    budgets: {
+      on: ['budget_soft_line', 'budget_hard_line', 'config_updated'],
+      snapshot: () => budgetOverview({ limit: listedAccounts }, { config, store, costs }),
     },
     breakers: {
       on: ['breaker_changed'],

@@ -1,4 +1,5 @@
 import type { RealHandlers } from '#kernel/areas/pending.ts'
+import { payerOf } from '#kernel/budgets/payer.ts'
 import type { Context } from '#kernel/context.ts'
 import { apiGrant, resolveAuthority } from '#kernel/policy/authority.ts'
 import { listReplays } from '#kernel/store/replays.ts'
@@ -89,12 +90,13 @@ export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, TurnsConte
     }
   },
 
-  async replayTurn({ params, body, signal, headers, reply }, { config, replays }) {
+  async replayTurn({ params, body, caller, signal, headers, reply }, { config, replays }) {
     const { level } = resolveAuthority({ grants: [apiGrant(config.current().security)], ceilings: [] })
     if (level !== 'Creator') throw new RuntimeError('forbidden', 'replaying a turn needs Creator authority')
-    if (!headers.accept?.includes('text/event-stream')) return replays.run(params.id, body, { signal })
+    const payer = payerOf(caller)
+    if (!headers.accept?.includes('text/event-stream')) return replays.run(params.id, body, { payer, signal })
     const onEvent = (event: ReplayEvent) => reply.sse({ signal }).send(event)
-    await onEvent({ type: 'replay_end', report: await replays.run(params.id, body, { signal, onEvent }) })
+    await onEvent({ type: 'replay_end', report: await replays.run(params.id, body, { payer, signal, onEvent }) })
     const stream = reply.sse({ signal })
     await stream.send('[DONE]')
     return stream.end()
@@ -120,8 +122,8 @@ export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, TurnsConte
     return { ...newest, events }
   },
 
-  async analyzeTurn({ params, query, signal }, { analyses }) {
-    const analysis = await analyses.ofTurn(params.id, { refresh: query.refresh, signal })
+  async analyzeTurn({ params, query, caller, signal }, { analyses }) {
+    const analysis = await analyses.ofTurn(params.id, { refresh: query.refresh, payer: payerOf(caller), signal })
     return { turn_id: params.id, heuristic_tips: analysis.tips, ...analysis }
   },
 
@@ -130,8 +132,8 @@ export const turnsHandlers: RealHandlers<'turns', typeof turnsRoutes, TurnsConte
     return { session_id: params.id, insights, insight_count: insights.length, turn_count }
   },
 
-  async analyzeSession({ params, query, signal }, { analyses }) {
-    const analysis = await analyses.ofSession(params.id, { refresh: query.refresh, signal })
+  async analyzeSession({ params, query, caller, signal }, { analyses }) {
+    const analysis = await analyses.ofSession(params.id, { refresh: query.refresh, payer: payerOf(caller), signal })
     return { session_id: params.id, heuristic_insights: analysis.tips, ...analysis }
   },
 }

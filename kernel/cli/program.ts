@@ -11,6 +11,7 @@ import {
   showApproval,
 } from './approvals.ts'
 import { addBrowserCommands } from './browser-commands.ts'
+import { showBudgets } from './budget.ts'
 import { addChannelCommands } from './channel-commands.ts'
 import { chat } from './chat.ts'
 import type { CliIo, GlobalOptions } from './cli-io.ts'
@@ -129,6 +130,12 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
     .option('--target <name>', 'only of this service')
     .option('--search <text>', 'only with this text')
     .action((options, command: Command) => showLogs(session(command), options))
+
+  program
+    .command('budget')
+    .description('show what may be spent, what is spent and what is left')
+    .option('--limit <count>', 'accounts of each budget, the newest first')
+    .action((options: { limit?: string }, command: Command) => showBudgets(session(command), options))
 
   const service = program.command('service').description('the processes that Keel consists of')
   service

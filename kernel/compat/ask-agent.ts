@@ -1,3 +1,4 @@
+import { payerOf } from '#kernel/budgets/payer.ts'
 import type { Context } from '#kernel/context.ts'
 import { apiGrant } from '#kernel/policy/authority.ts'
 import { acceptTurn } from '#kernel/turns/accept-turn.ts'
@@ -25,7 +26,7 @@ const finishReasons = {
 export async function askAgent(
   question: Question,
   model: string,
-  { door, user, headers, signal, reply, stream }: DoorCall,
+  { door, user, caller, headers, signal, reply, stream }: DoorCall,
   { store, bus, config, inFlight, turns }: Pick<Context, 'store' | 'bus' | 'config' | 'inFlight' | 'turns'>,
 ): Promise<Answer> {
   await store.free()
@@ -39,6 +40,7 @@ export async function askAgent(
       peer_id: user || undefined,
       model,
       grants: [apiGrant(current.security)],
+      account: payerOf(caller),
       streamed: stream !== undefined,
     },
     { store, bus, config: current, inFlight, turns },

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { payerOf } from '#kernel/budgets/payer.ts'
 import type { Context } from '#kernel/context.ts'
 import type { Caller } from '#kernel/http/gate.ts'
 import { newId } from '#sdk/ids.ts'
@@ -25,6 +26,7 @@ export async function askModel(
         model,
         request_id: newId(),
         purpose: 'proxy',
+        account: payerOf(caller),
         stream: stream !== undefined,
         fallback: headers['x-keel-fallback'] !== 'off',
         cache_scope: mayBeCached(question, headers) && config.current().cache.enabled ? scopeOf(caller) : null,

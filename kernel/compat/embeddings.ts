@@ -1,6 +1,8 @@
 import type { z } from 'zod'
+import { payerOf } from '#kernel/budgets/payer.ts'
 import type { Config } from '#kernel/config/schema.ts'
 import type { Context } from '#kernel/context.ts'
+import type { HandlerRequest } from '#kernel/http/handler.ts'
 import type { embeddings, embeddingsRequest } from '#sdk/contracts/compat.ts'
 import { doorError } from './door-error.ts'
 import { fullName, resolveModelName, routedModel, unknownModel } from './model-target.ts'
@@ -8,13 +10,14 @@ import { fullName, resolveModelName, routedModel, unknownModel } from './model-t
 /** Vectors of one or more texts, in their order, in OpenAI's shape. */
 export async function embed(
   { model, input, encoding_format, dimensions }: z.output<typeof embeddingsRequest>,
-  signal: AbortSignal,
+  { caller, signal }: Pick<HandlerRequest, 'caller' | 'signal'>,
   { inference, config }: Pick<Context, 'inference' | 'config'>,
 ): Promise<z.input<typeof embeddings>> {
   const question = {
     model: embeddingModel(config.current(), model),
     input: typeof input === 'string' ? [input] : input,
     dimensions: dimensions ?? undefined,
+    account: payerOf(caller),
   }
   try {
     const made = await inference.embed(question, { signal })

@@ -1,4 +1,5 @@
 import { isAbsolute } from 'node:path'
+import { budgetScopes } from '#sdk/budgets.ts'
 import type { KeyPath } from './key-path.ts'
 import type { Config } from './schema.ts'
 import { authorities } from './sections/security.ts'
@@ -20,6 +21,7 @@ export function brokenRules(config: Config): RuleBreach[] {
     ...serverRules(config),
     ...modelRules(config),
     ...memoryRules(config),
+    ...budgetRules(config),
     ...moneyRules(config),
     ...securityRules(config),
   ]
@@ -62,6 +64,23 @@ function* memoryRules({ memory }: Config): Generator<RuleBreach> {
     memory.relationship_budget_pct
   if (Math.abs(sum - 100) > 0.01) {
     yield breach('memory', `the five *_budget_pct must add up to 100, got ${Number(sum.toFixed(2))}`)
+  }
+}
+
+function* budgetRules({ budgets, treasury }: Config): Generator<RuleBreach> {
+  for (const scope of budgetScopes) {
+    const { soft_cost, hard_cost, soft_tokens, hard_tokens } = budgets[scope]
+    if (soft_cost !== null && hard_cost !== null && soft_cost > hard_cost)
+      yield breach(`budgets.${scope}.soft_cost`, 'expected at most hard_cost')
+    if (soft_tokens !== null && hard_tokens !== null && soft_tokens > hard_tokens)
+      yield breach(`budgets.${scope}.soft_tokens`, 'expected at most hard_tokens')
+  }
+  const { soft_cost, hard_cost } = budgets.day
+  if (soft_cost !== null && hard_cost === null && soft_cost > treasury.daily_inference_budget) {
+    yield breach(
+      'budgets.day.soft_cost',
+      'expected at most treasury.daily_inference_budget, which counts because budgets.day.hard_cost is not set',
+    )
   }
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { agent, context, digest, learning, personality, session, tierAdapt, workspaceConfig } from './sections/agent.ts'
+import { budgets } from './sections/budgets.ts'
 import { channels } from './sections/channels.ts'
 import { browser, mcp, plugins, skills } from './sections/guests.ts'
 import { knowledge, memory, multimodal, obsidian } from './sections/memory.ts'
@@ -32,6 +33,7 @@ export const configSchema = z.strictObject(
     session,
     digest,
     learning,
+    budgets,
     treasury,
     self_funding: selfFunding,
     yield: yieldSection,

@@ -32,8 +32,15 @@ function sentence({ text, details }: ErrorFacts): string {
 }
 
 function openaiError(facts: ErrorFacts) {
-  const { status, details } = facts
-  const type = status >= 500 ? 'server_error' : status === 429 ? 'rate_limit_exceeded' : 'invalid_request_error'
+  const { kind, status, details } = facts
+  const type =
+    kind === 'budget_exhausted'
+      ? 'insufficient_quota'
+      : status >= 500
+        ? 'server_error'
+        : status === 429
+          ? 'rate_limit_exceeded'
+          : 'invalid_request_error'
   return {
     message: sentence(facts),
     type: textOr(details.type, type),
@@ -45,12 +52,14 @@ function openaiError(facts: ErrorFacts) {
 function openaiCode({ kind, status }: ErrorFacts): string | null {
   if (kind === 'unauthorized') return 'invalid_api_key'
   if (kind === 'not_found') return 'model_not_found'
+  if (kind === 'budget_exhausted') return 'insufficient_quota'
   if (status === 429) return 'rate_limit_exceeded'
   return null
 }
 
 const anthropicTypes = new Map([
   [401, 'authentication_error'],
+  [402, 'billing_error'],
   [403, 'permission_error'],
   [404, 'not_found_error'],
   [413, 'request_too_large'],

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
-import { type CostRow, recordCost } from '#kernel/store/costs.ts'
+import type { BudgetLedger } from '#kernel/budgets/ledger.ts'
+import { recordCost } from '#kernel/store/costs.ts'
 import type { WritableDb } from '#kernel/store/database.ts'
 import { timestamp } from '#sdk/ids.ts'
 import type { CostRecord } from '#sdk/services/kernel.ts'
@@ -11,18 +12,22 @@ const groupSize = 256
 const maxKept = 10_000
 const retryMs = 1_000
 
-/** Writes costs down in groups: a transaction of fifty rows costs little more than one of a single row. */
+type TimedCost = CostRecord & { created_at: string }
+
+/** Writes costs down in groups, each with what it does to the budgets: a transaction of fifty rows costs little more than one of a single row. */
 export class CostLedger {
   readonly #log: Logger
-  readonly #writeAll: (costs: readonly CostRow[]) => void
-  #waiting: CostRow[] = []
+  readonly #budgets: Pick<BudgetLedger, 'announce'>
+  readonly #writeAll: (costs: readonly TimedCost[]) => Parameters<BudgetLedger['announce']>[0]
+  #waiting: TimedCost[] = []
   #timer: NodeJS.Timeout | undefined
 
-  constructor(db: WritableDb, log: Logger) {
+  constructor(db: WritableDb, log: Logger, budgets: Pick<BudgetLedger, 'book' | 'announce'>) {
     this.#log = log
-    this.#writeAll = db.transaction((costs: readonly CostRow[]) => {
-      for (const cost of costs) recordCost(db, cost)
-    })
+    this.#budgets = budgets
+    this.#writeAll = db.transaction((costs: readonly TimedCost[]) =>
+      costs.flatMap((cost) => (recordCost(db, rowOf(cost)) ? budgets.book(cost) : [])),
+    )
   }
 
   record(cost: CostRecord): void {
@@ -43,12 +48,17 @@ export class CostLedger {
     this.#timer = undefined
     if (this.#waiting.length === 0) return
     try {
-      this.#writeAll(this.#waiting)
+      const crossings = this.#writeAll(this.#waiting)
       this.#waiting = []
+      this.#budgets.announce(crossings)
     } catch (err) {
       const lost = this.#waiting.splice(0, this.#waiting.length - maxKept).length
       this.#log.error({ err, kept: this.#waiting.length, lost }, 'costs could not be recorded')
       this.#timer = setTimeout(() => this.flush(), retryMs)
     }
   }
+}
+
+function rowOf({ reservation_id: _, ...row }: TimedCost) {
+  return row
 }

@@ -1,3 +1,5 @@
+import { setImmediate as nextTick } from 'node:timers/promises'
+import type { BudgetLedger } from '#kernel/budgets/ledger.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
 import { recentQuality } from '#kernel/store/costs.ts'
 import { recentGrades } from '#kernel/store/feedback.ts'
@@ -14,29 +16,63 @@ const observationsPerModel = 100
 const maxGrades = 2_000
 /** How many cached answers a new process is given, newest first. */
 const warmCacheEntries = 500
+/** How long what was set aside for a call waits to be given back to a database that takes no writes, in milliseconds. */
+const releaseMs = 600_000
 
 /** What the inference service may ask of the kernel. */
 export function inferenceTerms({
   store,
   costs,
+  budgets,
   bus,
   settings,
 }: {
   store: Store
   costs: CostLedger
+  budgets: BudgetLedger
   bus: EventBus
   settings: () => InferenceSettings
 }): ServiceHandlers<typeof kernelForInference> {
+  /** What was told before is in the books: calls are taken at once, and notices a moment later. */
+  async function readBooks(): Promise<void> {
+    await nextTick()
+    await store.free()
+    costs.flush()
+  }
+
   return {
-    start: () => ({
-      settings: settings(),
-      breakers: listBreakers(store.read),
-      observations: recentQuality(store.read, observationsPerModel),
-      grades: recentGrades(store.read, maxGrades),
-      cache: listCacheEntries(store.read, warmCacheEntries),
-    }),
+    async start({ holder, pid }) {
+      // The last words of the one before are among them.
+      await readBooks()
+      budgets.addHolder(holder, pid)
+      return {
+        settings: settings(),
+        breakers: listBreakers(store.read),
+        observations: recentQuality(store.read, observationsPerModel),
+        grades: recentGrades(store.read, maxGrades),
+        cache: listCacheEntries(store.read, warmCacheEntries),
+      }
+    },
     recordCost(cost) {
       costs.record(cost)
+      return null
+    },
+    async budgetStandings({ account }) {
+      await readBooks()
+      return { standings: budgets.standings(account) }
+    },
+    async reserveBudget(request, { signal }) {
+      await readBooks()
+      // Who has given up has told that it is to be released, which may have come first.
+      signal.throwIfAborted()
+      return { refusal: budgets.reserve(request) }
+    },
+    async releaseBudget({ id }) {
+      await store.insist(() => budgets.release(id), releaseMs)
+      return null
+    },
+    noteHardLine(refusal) {
+      budgets.noteHardLine(refusal)
       return null
     },
     saveBreaker({ breaker, from, reason }) {

@@ -1,3 +1,4 @@
+import { budgetSettingsOf } from '#kernel/budgets/lines.ts'
 import type { Config, ProviderConfig } from '#kernel/config/schema.ts'
 import type { ProviderKeys } from '#kernel/secrets/provider-keys.ts'
 import type { InferenceSettings, ProviderSettings } from '#sdk/services/inference.ts'
@@ -36,6 +37,7 @@ export function inferenceSettingsOf(config: Config, keys: ProviderKeys, override
       memory.embedding_provider && memory.embedding_model
         ? `${memory.embedding_provider}/${memory.embedding_model}`
         : null,
+    budgets: budgetSettingsOf(config),
   }
 }
 

@@ -1,5 +1,6 @@
 import { type EmbeddingRow, saveEmbeddings } from '#kernel/store/embeddings.ts'
 import type { Store } from '#kernel/store/store.ts'
+import { accountOfTurn } from '#kernel/turns/turn-account.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { newId } from '#sdk/ids.ts'
 import type { Client, ServiceHandlers } from '#sdk/service.ts'
@@ -18,7 +19,7 @@ export function memoryTerms({
   inference,
   progress,
 }: {
-  store: Pick<Store, 'write'>
+  store: Pick<Store, 'read' | 'write'>
   settings: () => MemorySettings
   inference: () => Pick<Client<typeof inferenceService>, 'embed' | 'complete'>
   progress: EmbeddingProgress
@@ -37,6 +38,7 @@ export function memoryTerms({
         model: 'auto',
         purpose: 'memory' as const,
         turn_id,
+        ...(turn_id !== null && { account: accountOfTurn(store.read, turn_id) }),
         max_tokens: maxAnswerTokens,
         temperature: 0,
         messages: [

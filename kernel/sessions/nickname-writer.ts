@@ -42,6 +42,7 @@ export function openNicknameWriter({ store, bus, inference, hasModel, log }: Nic
       request_id: newId(),
       model: 'auto',
       purpose: 'nickname',
+      account: { session_id: sessionId },
       max_tokens: 30,
       temperature: 0.3,
       messages: [

@@ -1,24 +1,29 @@
+import { type Account, noAccount } from '#sdk/budgets.ts'
 import type { CostRecord } from '#sdk/services/kernel.ts'
 import { type ReadableDb, sql, type WritableDb } from './database.ts'
 import type { Period } from './statistics/period.ts'
 import { usageTotals } from './statistics/usage.ts'
 
-export type CostRow = CostRecord & { created_at: string }
+export type CostRow = Omit<CostRecord, 'reservation_id'> & { created_at: string }
 
-/** Recording the same call twice leaves one row. */
-export function recordCost(db: WritableDb, cost: CostRow): void {
-  sql(
+/** Recording the same call twice leaves one row; says whether this was the first time. */
+export function recordCost(db: WritableDb, cost: Omit<CostRow, keyof Account> & Partial<Account>): boolean {
+  const { changes } = sql(
     db,
     `INSERT OR IGNORE INTO inference_costs
-       (id, model, provider, tokens_in, tokens_out, cost, tier, cached, latency_ms, quality_score, escalation, estimated, tokens_saved, cache_level, turn_id, created_at)
+       (id, model, provider, tokens_in, tokens_out, cost, tier, cached, latency_ms, quality_score, escalation, estimated, tokens_saved, cache_level, turn_id,
+        session_id, job_id, subagent_id, api_key, created_at)
      VALUES
-       (@id, @model, @provider, @tokens_in, @tokens_out, @cost, @tier, @cached, @latency_ms, @quality_score, @escalation, @estimated, @tokens_saved, @cache_level, @turn_id, @created_at)`,
+       (@id, @model, @provider, @tokens_in, @tokens_out, @cost, @tier, @cached, @latency_ms, @quality_score, @escalation, @estimated, @tokens_saved, @cache_level, @turn_id,
+        @session_id, @job_id, @subagent_id, @api_key, @created_at)`,
   ).run({
+    ...noAccount,
     ...cost,
     cached: Number(cost.cached),
     escalation: Number(cost.escalation),
     estimated: Number(cost.estimated),
   })
+  return changes > 0
 }
 
 export function listCosts(
@@ -27,7 +32,8 @@ export function listCosts(
 ): CostRow[] {
   const rows = sql(
     db,
-    `SELECT id, model, provider, tokens_in, tokens_out, cost, tier, cached, latency_ms, quality_score, escalation, estimated, tokens_saved, cache_level, turn_id, created_at
+    `SELECT id, model, provider, tokens_in, tokens_out, cost, tier, cached, latency_ms, quality_score, escalation, estimated, tokens_saved, cache_level, turn_id,
+       session_id, job_id, subagent_id, api_key, created_at
      FROM inference_costs WHERE created_at >= @since ORDER BY created_at DESC, rowid DESC LIMIT @limit OFFSET @offset`,
   ).all({ since: since ?? '', limit, offset }) as (Omit<CostRow, 'cached' | 'escalation' | 'estimated'> & {
     cached: number

@@ -1,6 +1,7 @@
 import { efficiencyOfPeriod } from '#kernel/observatory/statistics/efficiency.ts'
 import { routingDataset } from '#kernel/observatory/statistics/routing-dataset.ts'
 import { evaluateRouting } from '#kernel/observatory/statistics/routing-eval.ts'
+import { listBudgetAccounts } from './budgets.ts'
 import { costSummary, listCosts } from './costs.ts'
 import { listCronJobs } from './cron-jobs.ts'
 import { listCronRuns } from './cron-runs.ts'
@@ -31,6 +32,7 @@ export const longReads = {
   countSessions,
   costSummary,
   listCosts,
+  listBudgetAccounts,
   listWorking,
   listSessionWorking,
   listEpisodic,

@@ -17,6 +17,7 @@ import { memoryMigration } from './migrations/0110-memory.ts'
 import { schedulerMigration } from './migrations/0120-scheduler.ts'
 import { channelsMigration } from './migrations/0130-channels.ts'
 import { statisticsMigration } from './migrations/0140-statistics.ts'
+import { budgetsMigration } from './migrations/0150-budgets.ts'
 import { analysesMigration } from './migrations/0160-analyses.ts'
 import { replaysMigration } from './migrations/0170-replays.ts'
 import { retentionMigration } from './migrations/0180-retention.ts'
@@ -37,6 +38,7 @@ export const migrations: readonly Migration[] = [
   schedulerMigration,
   channelsMigration,
   statisticsMigration,
+  budgetsMigration,
   analysesMigration,
   replaysMigration,
   retentionMigration,

@@ -10,6 +10,7 @@ import { appendMessage } from '#kernel/store/messages.ts'
 import { setNickname } from '#kernel/store/sessions.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { insertTurn } from '#kernel/store/turns.ts'
+import { type Account, noAccount } from '#sdk/budgets.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { newId } from '#sdk/ids.ts'
 import { type InFlight, messageKey } from './in-flight.ts'
@@ -19,11 +20,15 @@ import type { RunningTurn, TurnRunner } from './turn-runner.ts'
 /** The longest message, in bytes of UTF-8. */
 export const maxMessageBytes = 32_768
 
+const { session_id: _session, ...payers } = noAccount
+
 export interface NewMessage extends SessionAddress {
   content: string
   /** What the way in and the sender are worth, before the ceilings. */
   grants: Grant[]
   streamed: boolean
+  /** What beside its session pays for the turn; nothing unless told. */
+  account?: Partial<Omit<Account, 'session_id'>> | undefined
   /** Tells it from others with the same words, which are otherwise refused while one of them is being answered. */
   message_id?: string | undefined
   model?: string | undefined
@@ -86,6 +91,7 @@ export function acceptTurn(
       max_cost: config.agent.autonomy_max_turn_cost,
       model_call_timeout_ms: message.model_call_timeout_ms ?? null,
       message_key,
+      account: { ...payers, ...message.account },
       streamed: message.streamed,
     }
     const { session, userMessage, created } = store.durable.transaction(() => {

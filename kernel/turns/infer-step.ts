@@ -49,7 +49,13 @@ export async function inferStep(
 
   try {
     const result = await inference.complete(
-      { ...request, turn_id, purpose: 'turn', cache_scope: accepted.use_cache ? cacheScope(store, session_id) : null },
+      {
+        ...request,
+        turn_id,
+        purpose: 'turn',
+        cache_scope: accepted.use_cache ? cacheScope(store, session_id) : null,
+        account: { ...accepted.account, session_id },
+      },
       { signal, onChunk: relay },
     )
     const close = store.write.transaction(() => {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { account } from '#sdk/budgets.ts'
 import { authority } from '#sdk/services/agent.ts'
 
 /** What is kept of an accepted message so that any later process can answer it. */
@@ -22,6 +23,8 @@ export const turnRequest = z.object({
   model_call_timeout_ms: z.number().int().nullable(),
   /** While it is being answered, the same message is refused. Turns of earlier builds have none. */
   message_key: z.string().nullable().default(null),
+  /** What beside its session pays for it. Turns of earlier builds do not say. */
+  account: account.omit({ session_id: true }).prefault({}),
   /** Deltas are announced on the bus as well. */
   streamed: z.boolean(),
 })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { account } from '../budgets.ts'
 import { get } from '../route.ts'
 import { capacityStatus } from '../services/inference.ts'
 import { efficiency } from './efficiency.ts'
@@ -24,6 +25,8 @@ export const cost = z.object({
   /** Spared by the cache. */
   tokens_saved: count,
   turn_id: z.string().nullable(),
+  /** On whose account it went. */
+  ...account.shape,
 })
 export type Cost = z.infer<typeof cost>
 

@@ -42,7 +42,8 @@ export function runService<S extends ServiceContract, K extends ServiceContract>
   const end = async (code: number) => {
     if (ending) return
     ending = true
-    const closed = Promise.resolve(ready?.then((setup) => setup.close?.()))
+    // What is said in the end is sent before the end.
+    const closed = Promise.resolve(ready?.then((setup) => setup.close?.())).then(() => channel.drained())
     const late = delay(closeMs).then(() => log.warn(`${contract.name} did not close within ${closeMs} ms`))
     await Promise.race([closed, late]).catch((err) => log.error({ err }, 'closing failed'))
     process.exit(code)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { account, budgetScope, budgetSettings, noAccount } from '../budgets.ts'
 import { finishReason, modelMessage, tokenUsage, toolCall, toolChoice, toolDefinition } from '../messages.ts'
 import { modelFeatures } from '../routing/metascore.ts'
 import { method, service } from '../service.ts'
@@ -74,6 +75,7 @@ export const inferenceSettings = z.object({
   }),
   /** `provider/model` that makes embeddings; null keeps the semantic level of the cache off. */
   embedding_model: z.string().nullable(),
+  budgets: budgetSettings,
 })
 export type InferenceSettings = z.infer<typeof inferenceSettings>
 
@@ -87,6 +89,8 @@ export const candidate = z.object({
   note: z.string(),
   metascore: z.number().optional(),
   quality_gated: z.boolean().optional(),
+  /** Whose hard line keeps the call from it. */
+  over_budget: budgetScope.optional(),
 })
 
 /** Why this model: every candidate, what spoke for and against it, and the rule that decided. */
@@ -129,6 +133,7 @@ export const inferenceRequest = z.object({
   turn_id: z.string().nullable().default(null),
   /** The most the answer may cost in dollars, as far as it can be told beforehand. */
   max_cost: z.number().nullable().default(null),
+  account: account.default(noAccount),
 })
 export type InferenceRequest = z.infer<typeof inferenceRequest>
 
@@ -324,6 +329,7 @@ export const inferenceService = service('inference', {
       model: z.string(),
       input: z.array(z.string()).min(1).max(2048),
       dimensions: z.number().int().positive().optional(),
+      account: account.default(noAccount),
     }),
     result: z.object({ model: z.string(), vectors: z.array(z.array(z.number())), usage: tokenUsage }),
     timeoutMs: 120_000,

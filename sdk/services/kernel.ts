@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { account, budgetRefusal, budgetStanding, worstCase } from '../budgets.ts'
 import { channelBounds, channelUpdate } from '../channels/message.ts'
 import { platformName } from '../channels/platforms.ts'
 import { toolCall } from '../messages.ts'
@@ -83,6 +84,9 @@ export const costRecord = z.object({
   /** What the cache had: its level, or that it was asked in vain; null where it was not asked. */
   cache_level: z.enum(['exact', 'semantic', 'tool_ttl', 'miss']).nullable(),
   turn_id: z.string().nullable(),
+  ...account.shape,
+  /** What was set aside for it, which it takes the place of. */
+  reservation_id: z.string().nullable().default(null),
 })
 export type CostRecord = z.infer<typeof costRecord>
 
@@ -96,9 +100,9 @@ export const cacheEntry = z.object({
 export type CacheEntry = z.infer<typeof cacheEntry>
 
 export const kernelForInference = service('kernel', {
-  /** Asked once at start; later changes arrive by `configure`. */
+  /** Asked once at start; later changes arrive by `configure`. `holder`: the name under which the process reserves. */
   start: method({
-    params: z.object({}),
+    params: z.object({ holder: z.string(), pid: z.number().int() }),
     result: z.object({
       settings: inferenceSettings,
       breakers: z.array(savedBreaker),
@@ -111,8 +115,29 @@ export const kernelForInference = service('kernel', {
     timeoutMs: 10_000,
     retry: 'never',
   }),
-  /** Sent before the answer it belongs to. */
+  /** Sent before the answer it belongs to. Settles its reservation. */
   recordCost: notice(costRecord),
+  /** Where an account stands with every line that applies to it. */
+  budgetStandings: method({
+    params: z.object({ account }),
+    result: z.object({ standings: z.array(budgetStanding) }),
+    timeoutMs: 5_000,
+    retry: 'never',
+  }),
+  /**
+   * Sets aside what a call may come to at worst, in all the scopes of its account or in none: before a byte of it leaves.
+   * Never more than all hard lines leave room for.
+   */
+  reserveBudget: method({
+    params: z.object({ id: z.string(), holder: z.string(), model: z.string(), account, worst: worstCase }),
+    result: z.object({ refusal: budgetRefusal.nullable() }),
+    timeoutMs: 5_000,
+    retry: 'never',
+  }),
+  /** The call has cost nothing. */
+  releaseBudget: notice(z.object({ id: z.string() })),
+  /** A hard line kept a call from a model. */
+  noteHardLine: notice(budgetRefusal),
   /** Keeps the breaker and announces the change. */
   saveBreaker: method({
     params: z.object({ breaker: savedBreaker, from: z.string(), reason: z.string() }),

@@ -12,6 +12,9 @@ export function unansweredEnd(
   const react_turns = roundsOfTools(rounds)
   const limit = reachedLimit(rounds, job, Date.now())
   if (limit !== null) return { status: 'limit', content: joined(heard, limit), reason: limit, react_turns }
+  // It says itself which budget that is, how it stands and when there is more.
+  if (isErrorOf(error, 'budget_exhausted'))
+    return { status: 'limit', content: joined(heard, error.message), reason: error.message, react_turns }
   const reason = reasonOf(error, job)
   const apology = `I am sorry, I could not get an answer from a model provider: ${reason}.`
   return { status: 'error', content: joined(heard, apology), reason, react_turns }

@@ -1,3 +1,4 @@
+import { noAccount } from '#sdk/budgets.ts'
 import type { ModelMessage } from '#sdk/messages.ts'
 import type { ContextPlan, TurnJob } from '#sdk/services/agent.ts'
 import type { InferenceRequest } from '#sdk/services/inference.ts'
@@ -24,6 +25,8 @@ export function inferenceRequest(
     cache_scope: null,
     purpose: 'turn',
     turn_id,
+    // The kernel knows who pays for the turn.
+    account: noAccount,
     max_cost: limits.max_cost === null ? null : Math.max(0, limits.max_cost - spentBy(rounds).cost),
     ...(plan ? { complexity: plan.complexity_score } : {}),
   }

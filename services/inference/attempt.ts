@@ -1,5 +1,7 @@
 import type { InferenceChunk, InferenceRequest, InferenceSettings, ProviderSettings } from '#sdk/services/inference.ts'
 import { type Answer, answerCollector, estimateInputTokens } from './answer.ts'
+import type { Reservation } from './budget-desk.ts'
+import type { CallBudget } from './call-budget.ts'
 import { type FailureCategory, failureTable, toUpstreamFailure, UpstreamFailure } from './failure.ts'
 import { splitModel } from './model-names.ts'
 import { costOf, priceOf } from './prices.ts'
@@ -17,6 +19,8 @@ export interface AttemptInput {
   isRisk: boolean
   /** Another model was chosen, and failed. */
   isFallback: boolean
+  /** Absent where no budget applies. */
+  budget: CallBudget | undefined
   signal: AbortSignal
   /** Aborts while nothing of the answer has been passed on; it is given up with the first delta. */
   untilFirstDelta: AbortSignal
@@ -44,9 +48,14 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
   // Before any clock runs: the first call of a format loads its SDK.
   const ask = await providerByFormat[provider.format]()
   const giveBack = await router.slotsOf(provider.name).take(signal, untilFirstDelta)
+  const { maxTokens, reservation } = await setAside(input).catch((thrown: unknown) => {
+    giveBack()
+    throw thrown
+  })
   const breaker = router.breakers.of(provider.name)
   if (!input.isRisk && breaker.admission() === 'blocked') {
     giveBack()
+    reservation?.release()
     throw new UpstreamFailure('breaker', 'The breaker has opened, or its probe is under way')
   }
   const call = breaker.begin()
@@ -58,6 +67,12 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
   const price = priceOf(model, provider, settings.model_overrides)
   // What an old question is answered under changed terms says nothing about how a model does its work.
   const teaches = request.purpose !== 'replay'
+
+  function cutOff(): void {
+    if (watch.wasAccepted) record(collector.partialUsage(), null)
+    else reservation?.release()
+  }
+  router.cutOffs.add(cutOff)
 
   function record(usage: Answer['usage'], qualityScore: number | null): number {
     const cost = costOf(price, usage)
@@ -72,6 +87,7 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
       tokensSaved: null,
       // A call without an answer is followed by another, or by none: the question counts once, with what answers it.
       cacheLevel: qualityScore !== null && request.cache_scope !== null && settings.cache.enabled ? 'miss' : null,
+      reservation: reservation?.id ?? null,
     })
     return cost
   }
@@ -80,7 +96,7 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
     const deltas = ask({
       settings: provider,
       model: splitModel(model).bare,
-      request,
+      request: maxTokens === request.max_tokens ? request : { ...request, max_tokens: maxTokens },
       signal: watch.signal,
       onAccepted: watch.accepted,
       onBytes: watch.bytes,
@@ -109,6 +125,7 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
     const usage = collector.partialUsage()
     settle(mayBeBilled ? usage.tokens_in + usage.tokens_out : 0)
     if (mayBeBilled) record(usage, null)
+    else reservation?.release()
     if (!failure) {
       call.release()
       throw signal.reason
@@ -117,9 +134,23 @@ export async function attemptModel(router: Router, input: AttemptInput): Promise
     if (teaches && failureTable[failure.category].quality) router.quality.observe(model, 0, provider.is_local)
     throw failure
   } finally {
+    router.cutOffs.delete(cutOff)
     watch.close()
     giveBack()
   }
+}
+
+/** What the budgets allow the model to answer, and what they hold for it; a failure where they hold nothing any more. */
+async function setAside({
+  budget,
+  request,
+  model,
+  signal,
+}: AttemptInput): Promise<{ maxTokens: number | undefined; reservation?: Reservation }> {
+  if (!budget) return { maxTokens: request.max_tokens }
+  const reserved = await budget.reserve(model, signal)
+  if ('refusal' in reserved) throw new UpstreamFailure('budget', 'Others have spent or reserved what was left')
+  return reserved
 }
 
 /**

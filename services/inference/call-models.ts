@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { RuntimeError } from '#sdk/errors.ts'
 import type { InferenceChunk, InferenceRequest, InferenceResult, InferenceSettings } from '#sdk/services/inference.ts'
 import { type AttemptInput, type AttemptResult, attemptModel, timeoutFailure } from './attempt.ts'
+import { budgetError } from './budget-refusal.ts'
+import { type CallBudget, lookAtBudgets } from './call-budget.ts'
 import { failureTable, UpstreamFailure, withoutSecrets } from './failure.ts'
 import { providerOf, splitModel } from './model-names.ts'
 import type { Router } from './router.ts'
@@ -45,18 +47,25 @@ export async function callModels(router: Router, input: CallInput): Promise<Infe
   let selectedModel: string | undefined
   try {
     for (;;) {
-      const usable = await usableModels(router, input, deadline.signal)
+      const budget = await lookAtBudgets(router.budgets, input, input.signal)
+      const usable = await usableModels(router, input, budget, deadline.signal)
       if (selectedModel === undefined) await input.emit({ type: 'selected', selection: usable.selection })
       if (usable.refusal) throw usable.refusal
       selectedModel ??= usable.selection.selected_model
-      const { answered, failures, firstFailure } = await tryInOrder(router, input, usable, selectedModel, {
-        handOver: handOver.signal,
-        deadline: deadline.signal,
-      })
+      const { answered, failures, firstFailure } = await tryInOrder(
+        router,
+        { ...input, budget },
+        usable,
+        selectedModel,
+        {
+          handOver: handOver.signal,
+          deadline: deadline.signal,
+        },
+      )
       if (answered) return toResult(answered, selectedModel, failures, router.now() - startedAt)
       if (firstFailure) throw upstreamError(firstFailure, failures, false)
       if (deadline.signal.aborted) throw upstreamError(tooLate(), failures, false)
-      // Others took every place between the choice and the call, so the choice is made anew.
+      // Others took every place, or the rest of a budget, between the choice and the call: the choice is made anew.
     }
   } finally {
     clearTimeout(timer)
@@ -72,7 +81,7 @@ interface Outcome {
 
 async function tryInOrder(
   router: Router,
-  { request, settings, signal, emit }: CallInput,
+  { request, settings, signal, emit, budget }: CallInput & { budget: CallBudget | undefined },
   { order, isRisk }: UsableModels,
   selectedModel: string,
   { handOver, deadline }: { handOver: AbortSignal; deadline: AbortSignal },
@@ -98,6 +107,7 @@ async function tryInOrder(
       model,
       isRisk,
       isFallback: model !== selectedModel,
+      budget,
       signal,
       untilFirstDelta: model === models.at(-1) || handOver.aborted ? deadline : handOver,
       emit: request.stream ? emitAs(model) : undefined,
@@ -106,7 +116,7 @@ async function tryInOrder(
     if (!(result instanceof UpstreamFailure)) return { ...outcome, answered: { ...result, model } }
     const { category } = result
     outcome.failures.push({ model, category })
-    if (category === 'breaker') continue
+    if (category === 'breaker' || category === 'budget') continue
     router.log.warn({ model, category, detail: withoutSecrets(result.message, provider) }, 'a model failed')
     if (hasEmitted) throw upstreamError(result, outcome.failures, true)
     outcome.firstFailure ??= result
@@ -123,13 +133,22 @@ interface UsableModels extends Choice {
 }
 
 /** What may be tried, in order. When a probe is under way somewhere and nothing else is left, its verdict is awaited. */
-async function usableModels(router: Router, input: CallInput, deadline: AbortSignal): Promise<UsableModels> {
+async function usableModels(
+  router: Router,
+  input: CallInput,
+  budget: CallBudget | undefined,
+  deadline: AbortSignal,
+): Promise<UsableModels> {
   const { request, pinned, settings, signal } = input
   for (;;) {
-    const choice = selectModel({ request, pinned, settings }, router)
-    if (choice.order.length > 0) return { ...choice, isRisk: false }
+    const choice = selectModel({ request, pinned, settings, budget }, router)
     const { candidates } = choice.selection
-    const blocked = candidates.filter(({ note }) => note === 'provider breaker open')
+    const unpaid = candidates.filter(({ over_budget }) => over_budget !== undefined).map(({ model }) => model)
+    budget?.noteRefusals(unpaid)
+    if (choice.order.length > 0) return { ...choice, isRisk: false }
+    const blocked = candidates.filter(
+      ({ model, note }) => note === 'provider breaker open' && !budget?.refusalOf(model),
+    )
     const probes = blocked.flatMap(({ model }) => router.breakers.of(splitModel(model).provider).probing ?? [])
     if (probes.length > 0) {
       await Promise.race([...probes, aborted(AbortSignal.any([signal, deadline]))])
@@ -138,7 +157,9 @@ async function usableModels(router: Router, input: CallInput, deadline: AbortSig
     }
     const risked = riskiestChoice(blocked, router.breakers)
     if (risked) return { selection: { ...choice.selection, selected_model: risked }, order: [risked], isRisk: true }
-    return { ...choice, isRisk: false, refusal: blockedByAll(candidates, router.breakers) }
+    const [refusing] = unpaid.flatMap((model) => budget?.refusalOf(model) ?? [])
+    const refusal = refusing ? budgetError(refusing) : blockedByAll(candidates, router.breakers)
+    return { ...choice, isRisk: false, refusal }
   }
 }
 
@@ -150,12 +171,14 @@ async function attemptWithRetries(
 ): Promise<AttemptResult | UpstreamFailure> {
   const { provider, signal, untilFirstDelta: deadline } = attempt
   let waitedMs = 0
+  let failure: UpstreamFailure | undefined
   for (let retry = 0; ; retry++) {
-    let failure: UpstreamFailure
     try {
       return await attemptModel(router, attempt)
     } catch (thrown) {
       if (!(thrown instanceof UpstreamFailure)) throw thrown
+      // That nothing pays for another try is no reason why the first one failed.
+      if (thrown.category === 'budget' && failure) return failure
       failure = thrown
     }
     const waitMs = Math.max(router.random() * retryBaseMs * 2 ** retry, failure.facts.retryAfterMs ?? 0)

@@ -3,6 +3,8 @@ import { isBelowFloor } from '#sdk/routing/metascore.ts'
 import type { candidate, InferenceRequest, InferenceSettings } from '#sdk/services/inference.ts'
 import { estimateInputTokens } from './answer.ts'
 import type { Breakers } from './breakers.ts'
+import { budgetNames } from './budget-refusal.ts'
+import type { CallBudget } from './call-budget.ts'
 import { configuredModels, providerOf, splitModel } from './model-names.ts'
 import { costOf, priceOf } from './prices.ts'
 import type { Quality } from './quality.ts'
@@ -17,6 +19,8 @@ export interface CandidateQuestion {
   /** The model the caller names; undefined when the router chooses. */
   pinned: string | undefined
   settings: InferenceSettings
+  /** Absent where no budget applies. */
+  budget?: CallBudget | undefined
 }
 
 /** Every model that might answer, in the configured order, an operator's override first. */
@@ -48,7 +52,7 @@ function sourceOf(mode: InferenceSettings['routing']['mode'], index: number): So
 export function judgeCandidate(
   model: string,
   source: Source,
-  { request, settings }: CandidateQuestion,
+  { request, settings, budget }: CandidateQuestion,
   { breakers, quality }: { breakers: Breakers; quality: Quality },
 ): Candidate {
   const { routing, model_overrides: overrides } = settings
@@ -60,7 +64,7 @@ export function judgeCandidate(
   const isNamed = source === 'pinned' || source === 'override'
   const isGated = !isNamed && isBelowFloor({ efficacy, observations: quality.count(model) }, routing)
 
-  let note = 'usable'
+  let note: string | undefined
   if (!isAvailable) note = 'no provider configured for model'
   else if (routing.blocked_models.includes(model)) note = 'model on config blocklist'
   else if (isBlocked) note = 'provider breaker open'
@@ -72,13 +76,17 @@ export function judgeCandidate(
     }
     if (costOf(priceOf(model, provider, overrides), tokens) > request.max_cost) note = overCostNote
   }
+  const refusal = note === undefined ? budget?.refusalOf(model) : undefined
+  if (refusal) note = `over ${budgetNames[refusal.scope]}`
+  const soft = budget?.softLine
   return {
     model,
     source,
     provider_available: isAvailable,
     breaker_blocked: isBlocked,
-    usable: note === 'usable',
-    note,
+    usable: note === undefined,
+    note: note ?? (soft ? `usable; ${budgetNames[soft.scope]} is past its soft line` : 'usable'),
+    ...(refusal ? { over_budget: refusal.scope } : {}),
     ...(isGated ? { quality_gated: true } : {}),
   }
 }

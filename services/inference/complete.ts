@@ -54,7 +54,7 @@ export function completer(router: Router, cache: ResponseCache, currentSettings:
     const text = settings.embedding_model === null ? undefined : semanticText(request)
     if (text === undefined || settings.embedding_model === null) return undefined
     try {
-      const asked = { model: settings.embedding_model, input: [text] }
+      const asked = { model: settings.embedding_model, input: [text], account: request.account }
       const patience = { limitMs: embeddingTimeoutMs, takesRisks: false }
       return (await embedTexts(router, settings, asked, signal, patience)).vectors[0]
     } catch (err) {
@@ -91,7 +91,7 @@ export function completer(router: Router, cache: ResponseCache, currentSettings:
     const { model, usage } = result
     router.recordCost({
       ...{ request, model, usage, latencyMs, tokensSaved },
-      ...{ cost: 0, qualityScore: null, escalation: false, cacheLevel: level },
+      ...{ cost: 0, qualityScore: null, escalation: false, cacheLevel: level, reservation: null },
     })
     return {
       ...result,

@@ -1,20 +1,26 @@
 import { z } from 'zod'
+import type { Account } from '#sdk/budgets.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { estimateTokens, type TokenUsage } from '#sdk/messages.ts'
 import type { InferenceSettings, ProviderSettings } from '#sdk/services/inference.ts'
+import { hasLine, type Reservation } from './budget-desk.ts'
+import { budgetError } from './budget-refusal.ts'
 import { failureTable, toUpstreamFailure, UpstreamFailure } from './failure.ts'
 import { providerOf, resolveModel, splitModel } from './model-names.ts'
-import { costOf, priceOf } from './prices.ts'
+import { costOf, isFree, priceOf } from './prices.ts'
 import { endpoint } from './providers/endpoint.ts'
 import { parseUpstream, refuseErrorObject } from './providers/provider-call.ts'
 import { postJson } from './providers/transport.ts'
 import type { Router } from './router.ts'
 import { upstreamError } from './upstream-error.ts'
+import { mostTextTokens } from './worst-case.ts'
 
 export interface EmbedRequest {
   model: string
   input: string[]
   dimensions?: number | undefined
+  /** Who pays. */
+  account: Account
 }
 
 export interface Embedded {
@@ -55,6 +61,10 @@ export async function embedTexts(
   }
   const startedAt = router.now()
   const giveBack = await router.slotsOf(provider.name).take(signal)
+  const reservation = await setAside(router, settings, { model, request }, signal).catch((thrown: unknown) => {
+    giveBack()
+    throw thrown
+  })
   const call = breaker.begin()
   const settle = router.capacity.reserve(provider.name, 0)
   try {
@@ -72,7 +82,7 @@ export async function embedTexts(
     }
     settle(usage.tokens_in)
     router.recordCost({
-      request: { purpose: 'embedding', turn_id: null },
+      request: { purpose: 'embedding', turn_id: null, account: request.account },
       model,
       usage,
       cost: costOf(priceOf(model, provider, settings.model_overrides), usage),
@@ -81,9 +91,11 @@ export async function embedTexts(
       escalation: false,
       tokensSaved: null,
       cacheLevel: null,
+      reservation: reservation?.id ?? null,
     })
     return { model, vectors, usage }
   } catch (thrown) {
+    reservation?.release()
     if (signal.aborted) {
       call.release()
       throw signal.reason
@@ -96,6 +108,25 @@ export async function embedTexts(
   } finally {
     giveBack()
   }
+}
+
+/** What the budgets hold for the vectors, where a hard line applies. */
+async function setAside(
+  router: Router,
+  settings: InferenceSettings,
+  { model, request: { input, account } }: { model: string; request: EmbedRequest },
+  signal: AbortSignal,
+): Promise<Reservation | undefined> {
+  const price = priceOf(model, providerOf(settings, model), settings.model_overrides)
+  const applies =
+    hasLine(settings.budgets, account, 'tokens', 'hard') ||
+    (!isFree(price) && hasLine(settings.budgets, account, 'cost', 'hard'))
+  if (!applies) return undefined
+  const tokens = mostTextTokens(input)
+  const worst = { tokens, cost: tokens * price.input }
+  const reserved = await router.budgets.reserve({ account, model, worst }, signal)
+  if ('reservation' in reserved) return reserved.reservation
+  throw budgetError(reserved.refusal)
 }
 
 const openaiVectors = z.object({

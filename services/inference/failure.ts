@@ -9,6 +9,7 @@ type ProviderSecrets = Pick<ProviderSettings, 'api_key' | 'extra_headers'>
  */
 export const failureTable = {
   breaker: { text: 'provider temporarily unavailable', breaker: 'none', retry: false, quality: false },
+  budget: { text: 'no budget pays for this provider', breaker: 'none', retry: false, quality: false },
   no_provider: { text: 'no provider configured for this model', breaker: 'none', retry: false, quality: false },
   authentication: { text: 'provider authentication error', breaker: 'auth', retry: false, quality: false },
   rate_limit: { text: 'provider rate limit reached', breaker: 'cooldown', retry: false, quality: false },

@@ -4,6 +4,7 @@ import type { ServiceSetup } from '#sdk/rpc/run-service.ts'
 import type { Client, Result } from '#sdk/service.ts'
 import { type InferenceSettings, inferenceRequest, type inferenceService } from '#sdk/services/inference.ts'
 import type { kernelForInference } from '#sdk/services/kernel.ts'
+import { budgetDesk } from './budget-desk.ts'
 import { completer } from './complete.ts'
 import { costLedger } from './cost-ledger.ts'
 import { embedTexts } from './embeddings.ts'
@@ -33,7 +34,8 @@ export async function createInference(
   log: Logger,
   { now = Date.now, random = Math.random }: InferenceTools = {},
 ): Promise<ServiceSetup<typeof inferenceService>> {
-  const started = await kernel.start({})
+  const holder = newId()
+  const started = await kernel.start({ holder, pid: process.pid })
   let settings: InferenceSettings = started.settings
 
   const router = createRouter({
@@ -42,6 +44,7 @@ export async function createInference(
     observations: started.observations,
     grades: started.grades,
     recordCost: costLedger(kernel, log),
+    budgets: budgetDesk(kernel, holder, log),
     onBreakerTransition: (breaker, from, reason) => {
       log.info({ provider: breaker.provider, from, to: breaker.state, reason }, 'a breaker changed')
       kernel
@@ -107,6 +110,10 @@ export async function createInference(
         return null
       },
       embed: (request, { signal }) => embedTexts(router, settings, request, signal),
+    },
+    // Whoever waits for an answer asks the next process; the provider bills what this one was told all the same.
+    close() {
+      for (const cutOff of router.cutOffs) cutOff()
     },
   }
 }

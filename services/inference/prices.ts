@@ -1,10 +1,8 @@
 import type { InferenceSettings, ProviderSettings } from '#sdk/services/inference.ts'
+import { byModelName } from './by-model-name.ts'
 
-/**
- * Dollars per million tokens, in and out, by the beginning of the model's name; the longest match counts. Compared with
- * the providers' public price lists in November 2025.
- */
-const listPrices: Record<string, readonly [number, number]> = {
+/** Dollars per million tokens, in and out. Compared with the providers' public price lists in November 2025. */
+const listPriceOf = byModelName<readonly [number, number]>({
   'gpt-5': [1.25, 10],
   'gpt-5-pro': [15, 120],
   'gpt-5-mini': [0.25, 2],
@@ -42,10 +40,9 @@ const listPrices: Record<string, readonly [number, number]> = {
   'mistral-large': [2, 6],
   'mistral-small': [0.1, 0.3],
   'kimi-k2': [0.6, 2.5],
-}
+})
 
 const tokensPerListPrice = 1_000_000
-const longestFirst = Object.keys(listPrices).sort((left, right) => right.length - left.length)
 
 /** Dollars per token. */
 export interface Price {
@@ -67,12 +64,13 @@ export function priceOf(
   }
 }
 
-/** The name after the last slash decides, so that an aggregator's `vendor/model` is found as well. */
 function listPrice(model: string): Price | undefined {
-  const name = model.slice(model.lastIndexOf('/') + 1).toLowerCase()
-  const known = longestFirst.find((key) => name === key || name.startsWith(`${key}-`) || name.startsWith(`${key}:`))
-  const price = known === undefined ? undefined : listPrices[known]
+  const price = listPriceOf(model)
   return price && { input: price[0] / tokensPerListPrice, output: price[1] / tokensPerListPrice }
+}
+
+export function isFree({ input, output }: Price): boolean {
+  return input === 0 && output === 0
 }
 
 export function costOf(price: Price, usage: { tokens_in: number; tokens_out: number }): number {

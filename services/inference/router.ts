@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { InferenceSettings, SavedBreaker } from '#sdk/services/inference.ts'
 import { Breakers } from './breakers.ts'
+import type { BudgetDesk } from './budget-desk.ts'
 import { Capacity } from './capacity.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 import type { CostLedger } from './cost-ledger.ts'
@@ -14,6 +15,9 @@ export interface Router {
   quality: Quality
   slotsOf: ReturnType<typeof slotsByProvider>
   recordCost: CostLedger
+  budgets: BudgetDesk
+  /** What is to be done for each call under way when the process must end now: books what it has used so far. */
+  cutOffs: Set<() => void>
   log: Logger
   now: () => number
   random: () => number
@@ -26,6 +30,7 @@ export interface RouterSetup {
   observations: Record<string, number[]>
   grades: Grade[]
   recordCost: CostLedger
+  budgets: BudgetDesk
   onBreakerTransition: ConstructorParameters<typeof CircuitBreaker>[2]['onTransition']
   log: Logger
   now?: () => number
@@ -45,6 +50,8 @@ export function createRouter(setup: RouterSetup): Router {
     quality: new Quality(setup.observations, setup.grades),
     slotsOf: slotsByProvider(),
     recordCost: setup.recordCost,
+    budgets: setup.budgets,
+    cutOffs: new Set(),
     log: setup.log,
     now,
     random,

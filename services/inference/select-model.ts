@@ -5,7 +5,8 @@ import { type Candidate, type CandidateQuestion, judgeCandidate, listCandidates 
 import type { Capacity } from './capacity.ts'
 import { complexityOf } from './complexity.ts'
 import { featuresOf, localBias } from './metascore.ts'
-import { configuredModels } from './model-names.ts'
+import { configuredModels, providerOf } from './model-names.ts'
+import { priceOf } from './prices.ts'
 import type { Quality } from './quality.ts'
 
 export interface SelectionTools {
@@ -29,6 +30,11 @@ interface Decision {
   order: string[]
 }
 
+/** What a strategy ends in that a soft line has changed. */
+const thriftySuffix = '_budget'
+/** How much of the choice between models is what they cost, past a soft line. */
+const thriftyCostWeight = 0.8
+
 /**
  * Chooses the model and says why: the one the caller names or an operator's override, then by metascore, in turn or in
  * the configured order, and the primary as a last resort. Every candidate appears with what speaks against it.
@@ -42,9 +48,10 @@ export function selectModel(question: CandidateQuestion, tools: SelectionTools):
   // Kept of a turn's choice, so that it can be replayed with other weights.
   const isKept = pinned === undefined && question.request.purpose === 'turn'
   const features = isScored || isKept ? allFeatures(candidates, complexity, settings, tools) : {}
+  const { routing } = thriftyWhere(question)
   const scores = new Map<string, number>()
   for (const one of isScored ? candidates : []) {
-    const score = metascoreOf(features[one.model] as ModelFeatures, settings.routing)
+    const score = metascoreOf(features[one.model] as ModelFeatures, routing)
     scores.set(one.model, score)
     one.metascore = round(score)
   }
@@ -80,6 +87,8 @@ function decide(
   if (first.source === 'override') return { strategy: 'override_usable', order }
   if (first.source === 'pinned') return { strategy: 'pinned', order }
   if (question.pinned !== undefined) return inOrder(candidates, order)
+  const isThrifty = question.budget?.softLine !== undefined
+  if (isThrifty && question.settings.routing.mode !== 'metascore') return byPrice(order, question.settings)
   if (question.settings.routing.mode === 'metascore') return byMetascore(question, order, scores, complexity, tools)
   if (question.settings.routing.mode === 'round_robin') {
     const turn = tools.nextTurn() % order.length
@@ -94,6 +103,28 @@ function inOrder(candidates: Candidate[], order: string[]): Decision {
   return { strategy: index === 0 ? 'primary_usable' : `fallback_usable_${index}`, order }
 }
 
+/** The built-in model costs nothing, and is none to prefer for that. */
+function isStandIn(settings: InferenceSettings, model: string): boolean {
+  return providerOf(settings, model)?.format === 'offline'
+}
+
+/** Past a soft line: the cheapest first, in the configured order where several are. */
+function byPrice(usable: readonly string[], settings: InferenceSettings): Decision {
+  const priceFor = (model: string) => {
+    const { input, output } = priceOf(model, providerOf(settings, model), settings.model_overrides)
+    return isStandIn(settings, model) ? Number.MAX_VALUE : input + output
+  }
+  const order = usable.toSorted((left, right) => priceFor(left) - priceFor(right))
+  return { strategy: `cheapest${thriftySuffix}`, order }
+}
+
+/** Past a soft line costs weigh as much as they may. */
+function thriftyWhere({ settings, budget }: CandidateQuestion): InferenceSettings {
+  if (!budget?.softLine) return settings
+  const { routing } = settings
+  return { ...settings, routing: { ...routing, cost_weight: Math.max(routing.cost_weight ?? 0, thriftyCostWeight) } }
+}
+
 function byMetascore(
   question: CandidateQuestion,
   usable: string[],
@@ -103,11 +134,16 @@ function byMetascore(
 ): Decision {
   const { canary_model: canary, canary_fraction: fraction, cost_aware: costAware } = question.settings.routing
   const scoreOf = (model: string) => scores.get(model) ?? 0
-  const order = usable.toSorted((left, right) => scoreOf(right) - scoreOf(left))
+  const isThrifty = question.budget?.softLine !== undefined
+  const rank = (model: string) =>
+    isThrifty && isStandIn(question.settings, model) ? Number.NEGATIVE_INFINITY : scoreOf(model)
+  const order = usable.toSorted((left, right) => rank(right) - rank(left))
   const score = `metascore_${scoreOf(order[0] ?? '').toFixed(3)}_c${complexity.toFixed(2)}`
-  const suffixes = (costAware ? '_cost' : '') + (localBias(tools.quality) === 0 ? '' : '_esc')
+  const suffixes =
+    (costAware ? '_cost' : '') + (localBias(tools.quality) === 0 ? '' : '_esc') + (isThrifty ? thriftySuffix : '')
   const isCanary =
     canary !== null &&
+    !isThrifty &&
     tools.random() < fraction &&
     judgeCandidate(canary, 'metascore_candidate', question, tools).usable
   if (!isCanary) return { strategy: score + suffixes, order }

@@ -7,6 +7,7 @@ import { CostLedger } from '#kernel/inference/cost-ledger.ts'
 import { sinceHours } from '#kernel/observatory/statistics/since-of-period.ts'
 import { openReadable, sql } from '#kernel/store/database.ts'
 import { openStore, type Store } from '#kernel/store/store.ts'
+import { noAccount } from '#sdk/budgets.ts'
 import { newId } from '#sdk/ids.ts'
 import type { Bench, Figure } from './bench.ts'
 import { fillDatabase, type Size } from './observatory/fill.ts'
@@ -166,7 +167,7 @@ function timeWrites(store: Store): Figure[] {
 
 /** Microseconds a row. */
 function writeRows(store: Store): number {
-  const ledger = new CostLedger(store.write, pino({ enabled: false }))
+  const ledger = new CostLedger(store.write, pino({ enabled: false }), { book: () => [], announce: () => {} })
   const since = performance.now()
   for (let n = 0; n < writtenRows; n++) {
     ledger.record({
@@ -178,7 +179,14 @@ function writeRows(store: Store): number {
         turn_id: `turn ${n >> 1}`,
       },
       ...{ tokens_in: 900, tokens_out: 90, cost: 0.001, cached: false, latency_ms: 700, quality_score: 0.8 },
-      ...{ escalation: false, estimated: false, tokens_saved: 0, cache_level: null },
+      ...{
+        escalation: false,
+        estimated: false,
+        tokens_saved: 0,
+        cache_level: null,
+        reservation_id: null,
+        ...noAccount,
+      },
     })
   }
   ledger.close()

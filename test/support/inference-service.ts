@@ -2,10 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { pino } from 'pino'
+import { type BudgetSettings, budgetScopes } from '#sdk/budgets.ts'
 import { memoryChannelPair } from '#sdk/rpc/memory-channel.ts'
 import { Peer } from '#sdk/rpc/peer.ts'
 import { socketChannel } from '#sdk/rpc/socket-channel.ts'
-import type { Client, Result } from '#sdk/service.ts'
+import type { Client, Result, ServiceHandlers } from '#sdk/service.ts'
 import {
   type InferenceRequest,
   type InferenceSettings,
@@ -42,11 +43,16 @@ export function providerAt(name: string, url: string, more: Partial<ProviderSett
   }
 }
 
-type SettingsChange = Partial<Omit<InferenceSettings, 'routing' | 'breaker' | 'cache'>> & {
+type SettingsChange = Partial<Omit<InferenceSettings, 'routing' | 'breaker' | 'cache' | 'budgets'>> & {
   routing?: Partial<InferenceSettings['routing']>
   breaker?: Partial<InferenceSettings['breaker']>
   cache?: Partial<InferenceSettings['cache']>
+  budgets?: Partial<BudgetSettings>
 }
+
+const noBudgets = Object.fromEntries(
+  budgetScopes.map((scope) => [scope, { cost: null, tokens: null }]),
+) as BudgetSettings['scopes']
 
 /** Settings with the contract's defaults, but in the configured order; the first provider's `m` is the primary. */
 export function settingsWith(providers: ProviderSettings[], change: SettingsChange = {}): InferenceSettings {
@@ -78,6 +84,7 @@ export function settingsWith(providers: ProviderSettings[], change: SettingsChan
     },
     breaker: { threshold: 3, window_seconds: 60, cooldown_seconds: 60, max_cooldown_seconds: 900, ...change.breaker },
     cache: { enabled: true, ttl_seconds: 3600, semantic_threshold: 0.95, max_entries: 1000, ...change.cache },
+    budgets: { scopes: noBudgets, max_output_tokens: 8_192, ...change.budgets },
   }
 }
 
@@ -111,7 +118,11 @@ export interface RunningInference {
 
 type Start = Result<(typeof kernelForInference)['methods']['start']>
 
-function fakeKernel(peer: Peer, start: Partial<Start> & Pick<Start, 'settings'>): KeptByKernel {
+function fakeKernel(
+  peer: Peer,
+  start: Partial<Start> & Pick<Start, 'settings'>,
+  terms: Partial<ServiceHandlers<typeof kernelForInference>> = {},
+): KeptByKernel {
   const kept: KeptByKernel = { costs: [], breakers: [], cache: [] }
   peer.serve(kernelForInference, {
     start: () => ({ breakers: [], observations: {}, grades: [], cache: [], ...start }),
@@ -119,6 +130,10 @@ function fakeKernel(peer: Peer, start: Partial<Start> & Pick<Start, 'settings'>)
       kept.costs.push(cost)
       return null
     },
+    budgetStandings: () => ({ standings: [] }),
+    reserveBudget: () => ({ refusal: null }),
+    releaseBudget: () => null,
+    noteHardLine: () => null,
     saveBreaker(change) {
       kept.breakers.push(change)
       return null
@@ -127,21 +142,26 @@ function fakeKernel(peer: Peer, start: Partial<Start> & Pick<Start, 'settings'>)
       kept.cache.push(entry)
       return null
     },
+    ...terms,
   })
   return kept
 }
 
-/** The service in this process, over a channel in memory. */
+/**
+ * The service in this process, over a channel in memory; `terms` answer in place of a kernel that only keeps what it is
+ * told. `endCalls` is what a process does last that is told to end.
+ */
 export async function startInference(
   start: Partial<Start> & Pick<Start, 'settings'>,
   tools: InferenceTools = {},
-): Promise<RunningInference> {
+  terms?: Partial<ServiceHandlers<typeof kernelForInference>>,
+): Promise<RunningInference & { endCalls(): void }> {
   // The limits of the tests are short: no call should have to load its SDK.
   await Promise.all(Object.values(providerByFormat).map((load) => load()))
   const [kernelEnd, serviceEnd] = memoryChannelPair()
   const kernel = new Peer(kernelEnd)
   const service = new Peer(serviceEnd)
-  const kept = fakeKernel(kernel, start)
+  const kept = fakeKernel(kernel, start, terms)
   let written = ''
   const log = pino(
     { level: 'debug' },
@@ -157,6 +177,7 @@ export async function startInference(
     inference: kernel.connect(inferenceService),
     kept,
     log: () => written,
+    endCalls: () => void setup.close?.(),
     async close() {
       kernel.close()
       await setup.close?.()
@@ -167,7 +188,7 @@ export async function startInference(
 /** The service as the kernel runs it: a process of its own, on the fourth descriptor. */
 export async function forkInference(
   start: Partial<Start> & Pick<Start, 'settings'>,
-): Promise<RunningInference & { child: ChildProcess }> {
+): Promise<RunningInference & { child: ChildProcess; stop(): void }> {
   const child = spawn(process.execPath, [mainPath], { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
   let written = ''
   child.stdout?.on('data', (bytes: Buffer) => {
@@ -184,6 +205,8 @@ export async function forkInference(
   died.catch(() => {})
   return {
     child,
+    /** Tells it to end. */
+    stop: () => peer.notify('$/stop'),
     inference: peer.connect(inferenceService),
     kept,
     log: () => written,

@@ -38,6 +38,7 @@ export const someRequest: TurnRequest = {
   max_cost: null,
   model_call_timeout_ms: null,
   message_key: null,
+  account: { job_id: null, subagent_id: null, api_key: null },
   streamed: false,
 }
 

@@ -2,6 +2,7 @@ import type { CostRow } from '#kernel/store/costs.ts'
 import { recordCost } from '#kernel/store/costs.ts'
 import { sql, type WritableDb } from '#kernel/store/database.ts'
 import type { ContextSnapshotRow } from '#kernel/store/turn-steps.ts'
+import { noAccount } from '#sdk/budgets.ts'
 import { timestamp } from '#sdk/ids.ts'
 import { seededRandom } from './seeded-random.ts'
 
@@ -51,7 +52,7 @@ export function randomUsage(
     const failed = !isCached && random() < 0.1
     usage.costs.push({
       id: `call ${usage.costs.length}`,
-      ...{ model, turn_id, tier, provider: model.slice(0, 1) },
+      ...{ model, turn_id, tier, provider: model.slice(0, 1), ...noAccount },
       tokens_in: random() < 0.1 ? 0 : whole(4_000),
       tokens_out: random() < 0.1 ? 0 : whole(900),
       // A cached answer costs nothing, and if one did, it would still be no call that was made.

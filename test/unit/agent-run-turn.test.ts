@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
+import type { z } from 'zod'
 import { RuntimeError } from '#sdk/errors.ts'
 import { type ContextPlan, contextPlan, type TurnChunk, type TurnJob, type TurnStep } from '#sdk/services/agent.ts'
-import type { InferenceRequest } from '#sdk/services/inference.ts'
+import type { inferenceRequest } from '#sdk/services/inference.ts'
 import { runTurn } from '../../services/agent/run-turn.ts'
 import {
   contextStep,
@@ -62,7 +63,7 @@ test('an inference service that does not come back is given up after a bounded n
 })
 
 test('each call may cost what is left, and carries how hard the question was found to be', async () => {
-  const requests: Partial<InferenceRequest>[] = []
+  const requests: Partial<z.input<typeof inferenceRequest>>[] = []
   const answers = [
     inferenceResult({ tool_calls: [toolCall('read_file')], cost: 0.25 }),
     inferenceResult({ text: 'Done.' }),
@@ -112,7 +113,7 @@ test('deltas carry the model that answers, also when it is not the one that was 
 test('memory is asked once a turn, before its context is planned, and what it says stands before the question', async () => {
   const asked: Parameters<Kernel['recall']>[0][] = []
   const plans: ContextPlan[] = []
-  const requests: Partial<InferenceRequest>[] = []
+  const requests: Partial<z.input<typeof inferenceRequest>>[] = []
   const answers = [inferenceResult({ tool_calls: [toolCall('read_file')] }), inferenceResult({ text: 'Done.' })]
   const kernel = kernelWith({
     recall: async (request) => {

@@ -161,6 +161,7 @@ function recorded(plan: Partial<ContextPlan> = {}): RecordedTurn {
     max_cost: null,
     model_call_timeout_ms: null,
     message_key: null,
+    account: { job_id: null, subagent_id: null, api_key: null },
     streamed: true,
   }
   const turn = { id: 'turn', session_id: 'session', model: 'mock/one' } as RecordedTurn['turn']

@@ -1,3 +1,4 @@
+import type { Payer } from '#kernel/budgets/payer.ts'
 import type { CostLedger } from '#kernel/inference/cost-ledger.ts'
 import { type AnalysisRow, findAnalysis, saveAnalysis } from '#kernel/store/analyses.ts'
 import { findMessage } from '#kernel/store/messages.ts'
@@ -29,6 +30,7 @@ export interface AnalysesDeps {
 interface AnalyzeOptions {
   /** Makes it anew where one is kept. */
   refresh: boolean
+  payer: Payer
   signal: AbortSignal
 }
 
@@ -130,14 +132,14 @@ export class Analyses {
     return facts
   }
 
-  async #analyze(subject: Subject, { refresh, signal }: AnalyzeOptions): Promise<Analysis> {
+  async #analyze(subject: Subject, { refresh, payer, signal }: AnalyzeOptions): Promise<Analysis> {
     const kept = refresh ? undefined : this.#find(subject)
     return (
       kept ??
       this.#deps.analyst.inPlace(signal, async () => {
         // Whoever waited before this one may have asked the same.
         const made = refresh ? undefined : this.#find(subject)
-        return made ?? this.#ask(subject, signal)
+        return made ?? this.#ask(subject, payer, signal)
       })
     )
   }
@@ -161,7 +163,7 @@ export class Analyses {
   }
 
   /** Where no model is of use the rules speak; that is not kept, for a model may be there the next time. */
-  async #ask(subject: Subject, signal: AbortSignal): Promise<Analysis> {
+  async #ask(subject: Subject, payer: Payer, signal: AbortSignal): Promise<Analysis> {
     const question: Question<AnalysisAnswer> = {
       purpose: 'analysis',
       instructions: subject.instructions,
@@ -169,6 +171,7 @@ export class Analyses {
       answer: analysisAnswer,
       maxAnswer: subject.maxAnswer,
       turn_id: subject.kind === 'turn' ? subject.id : null,
+      account: payer,
     }
     const { answer, reason, model, ...spent } = await this.#deps.analyst.ask(question, signal)
     const created_at = answer === null ? timestamp() : this.#save(subject, { answer, model, ...spent }).created_at

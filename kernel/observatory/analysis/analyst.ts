@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { Payer } from '#kernel/budgets/payer.ts'
 import type { LiveConfig } from '#kernel/config/live-config.ts'
 import { Slots } from '#kernel/slots.ts'
 import { isErrorOf, RuntimeError } from '#sdk/errors.ts'
@@ -36,6 +37,7 @@ export interface Question<T> {
   /** Tokens. */
   maxAnswer: number
   turn_id: string | null
+  account: Payer
 }
 
 /** What came of a question, and what it has cost in any case. */
@@ -140,7 +142,7 @@ export class Analyst {
 }
 
 function requestOf(
-  { purpose, instructions, text, maxAnswer, turn_id }: Question<unknown>,
+  { purpose, instructions, text, maxAnswer, turn_id, account }: Question<unknown>,
   model: string,
   complaint: string | null,
 ) {
@@ -152,6 +154,7 @@ function requestOf(
     fallback: false,
     purpose,
     turn_id,
+    account,
     max_tokens: maxAnswer,
     temperature,
     messages: [

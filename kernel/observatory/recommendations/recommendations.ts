@@ -1,3 +1,4 @@
+import type { Payer } from '#kernel/budgets/payer.ts'
 import type { LiveConfig } from '#kernel/config/live-config.ts'
 import type { CostLedger } from '#kernel/inference/cost-ledger.ts'
 import { findAnalysis, listDismissals, removeDismissal, saveAnalysis, saveDismissal } from '#kernel/store/analyses.ts'
@@ -60,7 +61,10 @@ export class Recommendations {
     removeDismissal(this.#deps.store.write, id)
   }
 
-  generate(period: Period, signal: AbortSignal): Promise<RouteResponse<Routes['generateRecommendations']>> {
+  generate(
+    period: Period,
+    { payer, signal }: { payer: Payer; signal: AbortSignal },
+  ): Promise<RouteResponse<Routes['generateRecommendations']>> {
     return this.#deps.analyst.inPlace(signal, async () => {
       const { store, analyst } = this.#deps
       const behaviour = await this.#behaviour(period)
@@ -73,6 +77,7 @@ export class Recommendations {
           answer: deepAnswer,
           maxAnswer,
           turn_id: null,
+          account: payer,
         },
         signal,
       )

@@ -1,3 +1,4 @@
+import type { Payer } from '#kernel/budgets/payer.ts'
 import type { ReplayChanges, ReplayStep } from '#sdk/contracts/replays.ts'
 import { isErrorOf, RuntimeError } from '#sdk/errors.ts'
 import type { ToolCall } from '#sdk/messages.ts'
@@ -16,6 +17,7 @@ interface LiveReplayDeps {
   inference: Pick<Client<typeof inferenceService>, 'complete'>
   /** The turn on which its cost is booked. */
   turn_id: string
+  payer: Payer
   plan: ContextPlan
   changes: ReplayChanges
   isPinned: boolean
@@ -68,7 +70,7 @@ export class LiveReplay implements AgentTerms {
     this.#requireCurrent(attempt)
     const known = this.#steps.get(seq)
     if (known?.kind === 'inference' && known.result) return known.result
-    const { inference, turn_id, changes, isPinned } = this.#deps
+    const { inference, turn_id, payer, changes, isPinned } = this.#deps
     const { temperature, max_tokens } = changes
     try {
       const result = await inference.complete(
@@ -77,6 +79,7 @@ export class LiveReplay implements AgentTerms {
           ...(temperature !== undefined && { temperature }),
           ...(max_tokens !== undefined && { max_tokens }),
           turn_id,
+          account: payer,
           purpose: 'replay',
           fallback: !isPinned,
           cache_scope: null,

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import type { Payer } from '#kernel/budgets/payer.ts'
 import type { LiveConfig } from '#kernel/config/live-config.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
 import { insertReplay } from '#kernel/store/replays.ts'
@@ -45,6 +46,7 @@ interface ReplaysDeps {
 }
 
 interface Watcher {
+  payer: Payer
   signal: AbortSignal
   onEvent?: (event: ReplayEvent) => void | Promise<void>
 }
@@ -71,7 +73,11 @@ export class Replays {
   }
 
   /** Throws what keeps the turn from being replayed, and `unavailable` where others are under way. */
-  async run(turnId: string, changes: ReplayChanges, { signal, onEvent = () => {} }: Watcher): Promise<ReplayReport> {
+  async run(
+    turnId: string,
+    changes: ReplayChanges,
+    { payer, signal, onEvent = () => {} }: Watcher,
+  ): Promise<ReplayReport> {
     const { store, config, version, toolbox, inference } = this.#deps
     this.#requireRoom()
     const recorded = loadRecordedTurn(store.read, turnId)
@@ -80,6 +86,7 @@ export class Replays {
     const live = new LiveReplay({
       inference: inference(),
       turn_id: turnId,
+      payer,
       plan: replay.plan,
       changes,
       isPinned: replay.isPinned,

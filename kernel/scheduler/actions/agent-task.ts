@@ -43,6 +43,7 @@ async function begin(
       message_id: run.id,
       model,
       grants: [{ source: 'cron', level: authorityOf(job) }],
+      account: { job_id: job.id },
       execution_timeout_ms: job.timeout_seconds * 1000,
       streamed: false,
     },
