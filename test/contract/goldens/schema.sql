@@ -415,7 +415,7 @@ CREATE TABLE inference_costs (
   tokens_saved INTEGER NOT NULL DEFAULT 0,
   turn_id TEXT,
   created_at TEXT NOT NULL
-  , opens INTEGER NOT NULL DEFAULT 0, cache_level TEXT);
+  , place INTEGER NOT NULL DEFAULT 0, cache_level TEXT);
 
 -- table memories
 CREATE TABLE memories (
@@ -755,15 +755,10 @@ CREATE TRIGGER embeddings_outdated AFTER UPDATE OF content ON memories WHEN old.
 
 -- trigger inference_costs_counted
 CREATE TRIGGER inference_costs_counted AFTER INSERT ON inference_costs BEGIN
-  UPDATE inference_costs SET opens =
-  CASE
-  WHEN new.turn_id IS NULL THEN 2
-  WHEN NOT EXISTS (SELECT 1 FROM inference_costs
-  WHERE turn_id = new.turn_id AND ifnull(tier, 'cached') = 'cached' AND rowid < new.rowid) THEN 2
-  ELSE NOT EXISTS (SELECT 1 FROM inference_costs
-  WHERE turn_id = new.turn_id AND model = new.model AND ifnull(tier, 'cached') = 'cached' AND rowid < new.rowid)
-  END
-  WHERE rowid = new.rowid AND ifnull(new.tier, 'cached') = 'cached';
+  UPDATE inference_costs SET place = 1 + (SELECT max(model = new.model) FROM inference_costs
+  WHERE turn_id = new.turn_id AND ifnull(tier, 'cached') = 'cached' AND rowid < new.rowid)
+  WHERE rowid = new.rowid AND ifnull(tier, 'cached') = 'cached'
+  AND EXISTS (SELECT 1 FROM inference_costs WHERE turn_id = new.turn_id AND ifnull(tier, 'cached') = 'cached' AND rowid < new.rowid);
   INSERT INTO usage_hours (hour, model, tier, calls, cached_calls, tokens_in, tokens_out, cost, uncached_cost, wasted_cost, density, dense_calls, tokens_saved, estimated_calls, turns, model_turns, exact_hits, semantic_hits, tool_hits, misses)
   SELECT hour, model, tier, calls, cached_calls, tokens_in, tokens_out, cost, uncached_cost, wasted_cost, density, dense_calls, tokens_saved, estimated_calls, turns, model_turns, exact_hits, semantic_hits, tool_hits, misses FROM usage_rows WHERE id = new.id
   ON CONFLICT (hour, model, tier) DO UPDATE SET calls = calls + excluded.calls, cached_calls = cached_calls + excluded.cached_calls, tokens_in = tokens_in + excluded.tokens_in, tokens_out = tokens_out + excluded.tokens_out, cost = cost + excluded.cost, uncached_cost = uncached_cost + excluded.uncached_cost, wasted_cost = wasted_cost + excluded.wasted_cost, density = density + excluded.density, dense_calls = dense_calls + excluded.dense_calls, tokens_saved = tokens_saved + excluded.tokens_saved, estimated_calls = estimated_calls + excluded.estimated_calls, turns = turns + excluded.turns, model_turns = model_turns + excluded.model_turns, exact_hits = exact_hits + excluded.exact_hits, semantic_hits = semantic_hits + excluded.semantic_hits, tool_hits = tool_hits + excluded.tool_hits, misses = misses + excluded.misses;
@@ -905,7 +900,7 @@ CREATE VIEW usage_rows AS
   -- Billed, or perhaps billed, and without an answer.
   iif(cached OR quality_score IS NOT NULL, 0, cost) AS wasted_cost,
   iif(tokens_in > 0, tokens_out * 1.0 / tokens_in, 0) AS density, tokens_in > 0 AS dense_calls,
-  tokens_saved, estimated AS estimated_calls, opens = 2 AS turns, opens > 0 AS model_turns,
+  tokens_saved, estimated AS estimated_calls, ifnull(tier, 'cached') = 'cached' AND place = 0 AS turns, ifnull(tier, 'cached') = 'cached' AND place < 2 AS model_turns,
   cache_level IS 'exact' AS exact_hits, cache_level IS 'semantic' AS semantic_hits,
   cache_level IS 'tool_ttl' AS tool_hits, cache_level IS 'miss' AS misses
   FROM inference_costs;
