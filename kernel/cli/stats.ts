@@ -56,7 +56,8 @@ export async function showCosts(
     )
     out.line()
     const tokens = `${whole(summary.total_tokens_in)} + ${whole(summary.total_tokens_out)} tokens`
-    const calls = counted(summary.requests, 'call')
+    const guessed = summary.estimated_requests > 0 ? ` (${whole(summary.estimated_requests)} estimated)` : ''
+    const calls = `${counted(summary.requests, 'call')}${guessed}`
     const when = hours === 0 ? '' : ` in ${counted(hours, 'hour')}`
     out.line(`${calls}${when}: ${money(summary.total_cost)}, ${tokens}.`)
   })

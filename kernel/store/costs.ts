@@ -53,11 +53,19 @@ export interface CostSummary {
   total_tokens_in: number
   total_tokens_out: number
   requests: number
+  /** Of these, those whose tokens are a guess. */
+  estimated_requests: number
 }
 
 export function costSummary(db: ReadableDb, period: Period): CostSummary {
-  const { cost, tokens_in, tokens_out, requests } = usageTotals(db, period)
-  return { total_cost: cost, total_tokens_in: tokens_in, total_tokens_out: tokens_out, requests }
+  const { cost, tokens_in, tokens_out, requests, estimated } = usageTotals(db, period)
+  return {
+    total_cost: cost,
+    total_tokens_in: tokens_in,
+    total_tokens_out: tokens_out,
+    requests,
+    estimated_requests: estimated,
+  }
 }
 
 /** The last `perModel` quality scores of each model among the newest 5,000 calls, oldest first. */

@@ -75,6 +75,8 @@ export const statsRoutes = {
         total_tokens_in: count,
         total_tokens_out: count,
         requests: count,
+        /** Of these, those whose tokens are a guess. */
+        estimated_requests: count,
         /** null when neither `hours` nor `since` bounds it. */
         window_hours: z.number().nullable(),
       }),

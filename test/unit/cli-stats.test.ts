@@ -44,7 +44,14 @@ const efficiencyOf = (models: object, total_turns: number) => ({
   subagent_assignment: { period: '7d', overall: zeros, by_subagent: {}, assignments: {} },
 })
 
-const summary = { total_cost: 3, total_tokens_in: 5_000, total_tokens_out: 600, requests: 12, window_hours: 1 }
+const summary = {
+  total_cost: 3,
+  total_tokens_in: 5_000,
+  total_tokens_out: 600,
+  requests: 12,
+  estimated_requests: 1,
+  window_hours: 1,
+}
 const page = { limit: 20, offset: 0 }
 
 test('without a further word it shows the models of a week, and of another period when told', async () => {
@@ -83,7 +90,7 @@ test('costs shows the newest calls, what they were for, and the sum of all', asy
   const { stdout } = await at('costs', '--hours', '1')
   expect(stdout).toMatch(new RegExp(`^${clock} +a/m +turn +1,234 +5 \\(estimated\\) +\\$0\\.002000 +1.5 s$`, 'm'))
   expect(stdout).toMatch(new RegExp(`^${clock} +a/m +analysis +1 +2 +\\$0\\.002000 +–$`, 'm'))
-  expect(stdout).toContain('12 calls in 1 hour: $3.00, 5,000 + 600 tokens.')
+  expect(stdout).toContain('12 calls (1 estimated) in 1 hour: $3.00, 5,000 + 600 tokens.')
   expect(asked()).toEqual(['/api/stats/costs?hours=1&limit=20'])
   expect((await at('costs', '--hours', 'x')).stderr).toContain('Expected a whole number.')
 })

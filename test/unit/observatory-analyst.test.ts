@@ -73,6 +73,7 @@ function scene({
         answer: z.object({ word: z.string() }),
         maxAnswer: 1_200,
         turn_id: 't',
+        account: { api_key: 'k' },
       },
       signal,
     )

@@ -355,6 +355,7 @@ describe('every number equals what the raw rows add up to', () => {
       total_tokens_in: sum(rows.map(({ tokens_in }) => tokens_in)),
       total_tokens_out: sum(rows.map(({ tokens_out }) => tokens_out)),
       requests: rows.length,
+      estimated_requests: rows.filter(({ estimated }) => estimated).length,
     })
     const at = (level: string) => rows.filter(({ cache_level }) => cache_level === level).length
     expectSame(cacheUse(db(), { since }), {

@@ -53,6 +53,7 @@ function liveReplay(complete: (request: InferenceRequest) => Promise<InferenceRe
   const live = new LiveReplay({
     inference: { complete: (request) => complete(request as InferenceRequest) },
     turn_id: 'turn',
+    payer: { api_key: null },
     plan: somePlan,
     changes,
     isPinned: true,

@@ -46,7 +46,6 @@ interface ReplaysDeps {
 }
 
 interface Watcher {
-  payer: Payer
   signal: AbortSignal
   onEvent?: (event: ReplayEvent) => void | Promise<void>
 }
@@ -76,7 +75,7 @@ export class Replays {
   async run(
     turnId: string,
     changes: ReplayChanges,
-    { payer, signal, onEvent = () => {} }: Watcher,
+    { payer, signal, onEvent = () => {} }: Watcher & { payer: Payer },
   ): Promise<ReplayReport> {
     const { store, config, version, toolbox, inference } = this.#deps
     this.#requireRoom()

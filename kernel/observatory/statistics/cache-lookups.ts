@@ -1,5 +1,5 @@
 import type { Context } from '#kernel/context.ts'
-import { quotient } from '#kernel/store/statistics/numbers.ts'
+import { quotient } from '#kernel/store/statistics/quotient.ts'
 import type { CacheUse } from '#kernel/store/statistics/usage.ts'
 
 export interface CacheLookups extends CacheUse {

@@ -6,8 +6,8 @@ import {
   type TurnSums,
   type TurnsOfDay,
 } from '#kernel/store/statistics/finished-turns.ts'
-import { quotient } from '#kernel/store/statistics/numbers.ts'
 import type { Period } from '#kernel/store/statistics/period.ts'
+import { quotient } from '#kernel/store/statistics/quotient.ts'
 import { sumUsage, type UsageOfDay, type UsageSums, usageByDay } from '#kernel/store/statistics/usage.ts'
 import type { efficiency, modelEfficiency } from '#sdk/contracts/efficiency.ts'
 import { trendOf } from './trend.ts'

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { ReadableDb } from '#kernel/store/database.ts'
-import { quotient } from '#kernel/store/statistics/numbers.ts'
+import { quotient } from '#kernel/store/statistics/quotient.ts'
 import { type RoutingQuestion, type RoutingRow, routingRows } from '#kernel/store/statistics/routing-rows.ts'
 import type { routingEvaluation, routingVerdict } from '#sdk/contracts/models.ts'
 import {

@@ -41,6 +41,9 @@ const turnSums = [
   'grade_sum_without_memory',
 ]
 
+/** Of rows of `inference_costs`, as it was when this was written. */
+const isTurnCall = `ifnull(tier, 'cached') = 'cached'`
+
 const kinds = { usage: 'hour, model, tier', turn: 'hour, model, level' }
 const sums = { usage: usageSums, turn: turnSums }
 
@@ -66,19 +69,18 @@ export const statisticsMigration: Migration = {
   name: 'statistics',
   up: (db) =>
     db.exec(`
-      -- 2: the first call of a turn; 1: the first call of this model in a turn that another began; 0: a further call.
-      ALTER TABLE inference_costs ADD COLUMN opens INTEGER NOT NULL DEFAULT 0;
+      -- Of turns' calls. 0: the first of the turn; 1: the first of this model in a turn that another began; 2: a further one.
+      ALTER TABLE inference_costs ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
       -- \`exact\`, \`semantic\`, \`tool_ttl\`, \`miss\`; null where the cache was not asked.
       ALTER TABLE inference_costs ADD COLUMN cache_level TEXT;
       ALTER TABLE model_selection_events ADD COLUMN features_json TEXT;
 
       UPDATE inference_costs SET cache_level = 'exact' WHERE cached = 1;
-      UPDATE inference_costs SET opens = 2 WHERE turn_id IS NULL AND ifnull(tier, 'cached') = 'cached';
-      UPDATE inference_costs SET opens = 1 + (places.in_turn = 1)
-        FROM (SELECT id, row_number() OVER (PARTITION BY turn_id ORDER BY rowid) AS in_turn,
+      UPDATE inference_costs SET place = 1 + (calls.of_model > 1)
+        FROM (SELECT rowid AS seq, row_number() OVER (PARTITION BY turn_id ORDER BY rowid) AS of_turn,
                 row_number() OVER (PARTITION BY turn_id, model ORDER BY rowid) AS of_model
-              FROM inference_costs WHERE turn_id IS NOT NULL AND ifnull(tier, 'cached') = 'cached') AS places
-        WHERE places.id = inference_costs.id AND places.of_model = 1;
+              FROM inference_costs WHERE turn_id IS NOT NULL AND ${isTurnCall}) AS calls
+        WHERE calls.seq = inference_costs.rowid AND calls.of_turn > 1;
 
       CREATE VIEW usage_rows AS
         SELECT id, created_at, substr(created_at, 1, 13) AS hour, model, ifnull(tier, '') AS tier,
@@ -87,7 +89,7 @@ export const statisticsMigration: Migration = {
           -- Billed, or perhaps billed, and without an answer.
           iif(cached OR quality_score IS NOT NULL, 0, cost) AS wasted_cost,
           iif(tokens_in > 0, tokens_out * 1.0 / tokens_in, 0) AS density, tokens_in > 0 AS dense_calls,
-          tokens_saved, estimated AS estimated_calls, opens = 2 AS turns, opens > 0 AS model_turns,
+          tokens_saved, estimated AS estimated_calls, ${isTurnCall} AND place = 0 AS turns, ${isTurnCall} AND place < 2 AS model_turns,
           cache_level IS 'exact' AS exact_hits, cache_level IS 'semantic' AS semantic_hits,
           cache_level IS 'tool_ttl' AS tool_hits, cache_level IS 'miss' AS misses
         FROM inference_costs;
@@ -131,15 +133,10 @@ export const statisticsMigration: Migration = {
       ${count('turn', 'true')};
 
       CREATE TRIGGER inference_costs_counted AFTER INSERT ON inference_costs BEGIN
-        UPDATE inference_costs SET opens =
-          CASE
-            WHEN new.turn_id IS NULL THEN 2
-            WHEN NOT EXISTS (SELECT 1 FROM inference_costs
-              WHERE turn_id = new.turn_id AND ifnull(tier, 'cached') = 'cached' AND rowid < new.rowid) THEN 2
-            ELSE NOT EXISTS (SELECT 1 FROM inference_costs
-              WHERE turn_id = new.turn_id AND model = new.model AND ifnull(tier, 'cached') = 'cached' AND rowid < new.rowid)
-          END
-          WHERE rowid = new.rowid AND ifnull(new.tier, 'cached') = 'cached';
+        UPDATE inference_costs SET place = 1 + (SELECT max(model = new.model) FROM inference_costs
+            WHERE turn_id = new.turn_id AND ${isTurnCall} AND rowid < new.rowid)
+          WHERE rowid = new.rowid AND ${isTurnCall}
+            AND EXISTS (SELECT 1 FROM inference_costs WHERE turn_id = new.turn_id AND ${isTurnCall} AND rowid < new.rowid);
         ${count('usage', 'id = new.id')};
       END;
       CREATE TRIGGER inference_costs_uncounted BEFORE DELETE ON inference_costs BEGIN

@@ -1,5 +1,5 @@
 import { type ReadableDb, sql } from '../database.ts'
-import { boundsOf, ofPeriod, type Period } from './period.ts'
+import { boundsOf, ofPeriod, type Period, totals } from './period.ts'
 
 const sums = [
   'turns',
@@ -40,7 +40,7 @@ export function finishedTurnsByDay(
   { model, ...period }: Period & { model?: string | undefined },
 ): TurnsOfDay[] {
   const where = model === undefined ? 'true' : 'model = @model'
-  const text = `SELECT substr(hour, 1, 10) AS day, model, level, ${sums.map((name) => `total(${name}) AS ${name}`).join(', ')}
+  const text = `SELECT substr(hour, 1, 10) AS day, model, level, ${totals(sums)}
     FROM ${ofPeriod('turn', `hour, model, level, ${sums.join(', ')}`, where)}
     GROUP BY substr(hour, 1, 10), model, level ORDER BY day, model, level`
   return sql(db, text).all({ ...boundsOf(period), ...(model !== undefined && { model }) }) as TurnsOfDay[]

@@ -2,8 +2,8 @@ import type { z } from 'zod'
 import type { behaviourProfile } from '#sdk/contracts/recommendations.ts'
 import { type ReadableDb, sql } from '../database.ts'
 import { finishedTurnsByDay, sumTurns } from './finished-turns.ts'
-import { quotient } from './numbers.ts'
 import type { Period } from './period.ts'
+import { quotient } from './quotient.ts'
 import { sumUsage, type UsageSums, usageByDay } from './usage.ts'
 
 /** Of tools that were never used, and of memory that nobody has a record of. */

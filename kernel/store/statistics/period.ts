@@ -15,6 +15,11 @@ export function boundsOf({ since }: Period): { since: string; sinceHour: string;
   return { since, sinceHour, hourEnd: `${sinceHour};` }
 }
 
+/** Each of these columns summed under its own name; 0 of no rows. */
+export function totals(columns: readonly string[]): string {
+  return columns.map((name) => `total(${name}) AS ${name}`).join(', ')
+}
+
 /** Sums of the hours and the rows of a period, as a table in brackets. `where` may narrow both. */
 export function ofPeriod(kind: 'usage' | 'turn', columns: string, where = 'true'): string {
   return `(SELECT ${columns} FROM ${kind}_hours WHERE hour > @sinceHour AND ${where}

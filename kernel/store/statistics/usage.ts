@@ -1,5 +1,5 @@
 import { type ReadableDb, sql } from '../database.ts'
-import { boundsOf, ofPeriod, type Period } from './period.ts'
+import { boundsOf, ofPeriod, type Period, totals } from './period.ts'
 
 /*
  * What the rows of the ledger count for. Money and tokens are those of every row; a turn's call is a row that answers a
@@ -18,6 +18,7 @@ export interface UsageTotals {
   cost: number
   tokens_in: number
   tokens_out: number
+  /** Requests whose tokens are a guess. */
   estimated: number
 }
 
@@ -76,14 +77,12 @@ export interface CacheUse {
   tokens_saved: number
 }
 
-/** What the cache was asked and what it spared, as far back as the ledger goes. */
+const cacheSums = ['exact_hits', 'semantic_hits', 'tool_hits', 'misses', 'tokens_saved'] as const
+
+/** What the cache was asked and what it spared. */
 export function cacheUse(db: ReadableDb, period: Period): CacheUse {
-  const columns = 'exact_hits, semantic_hits, tool_hits, misses, tokens_saved'
-  const text = `SELECT ${columns
-    .split(', ')
-    .map((name) => `total(${name}) AS ${name}`)
-    .join(', ')} FROM ${ofPeriod('usage', columns)}`
-  const row = sql(db, text).get(boundsOf(period)) as Record<string, number>
-  const { exact_hits = 0, semantic_hits = 0, tool_hits = 0, misses = 0, tokens_saved = 0 } = row
-  return { by_level: { exact: exact_hits, semantic: semantic_hits, tool_ttl: tool_hits }, misses, tokens_saved }
+  const text = `SELECT ${totals(cacheSums)} FROM ${ofPeriod('usage', cacheSums.join(', '))}`
+  const sums = sql(db, text).get(boundsOf(period)) as Record<(typeof cacheSums)[number], number>
+  const by_level = { exact: sums.exact_hits, semantic: sums.semantic_hits, tool_ttl: sums.tool_hits }
+  return { by_level, misses: sums.misses, tokens_saved: sums.tokens_saved }
 }

@@ -4,15 +4,6 @@ CREATE UNIQUE INDEX approval_grants_by_subject ON approval_grants (subject, ifnu
 -- index approval_requests_pending
 CREATE INDEX approval_requests_pending ON approval_requests (timeout_at) WHERE status = 'pending';
 
--- index budget_accounts_by_opening
-CREATE INDEX budget_accounts_by_opening ON budget_accounts (scope, opened_at);
-
--- index budget_reservations_open
-CREATE INDEX budget_reservations_open ON budget_reservations (holder) WHERE unsettled_at IS NULL;
-
--- index budget_reservations_unsettled
-CREATE INDEX budget_reservations_unsettled ON budget_reservations (unsettled_at) WHERE unsettled_at IS NOT NULL;
-
 -- index channel_inbox_by_age
 CREATE INDEX channel_inbox_by_age ON channel_inbox (handled_at) WHERE state = 'done';
 
@@ -121,6 +112,12 @@ CREATE INDEX metric_snapshots_newest ON metric_snapshots (created_at DESC);
 -- index model_selections_by_creation
 CREATE INDEX model_selections_by_creation ON model_selection_events (created_at);
 
+-- index model_selections_by_model
+CREATE INDEX model_selections_by_model ON model_selection_events (selected_model, created_at);
+
+-- index model_selections_by_session
+CREATE INDEX model_selections_by_session ON model_selection_events (session_id, created_at);
+
 -- index model_selections_by_turn
 CREATE INDEX model_selections_by_turn ON model_selection_events (turn_id);
 
@@ -145,14 +142,23 @@ CREATE UNIQUE INDEX sessions_one_active ON sessions (agent_id, scope_key) WHERE 
 -- index tool_calls_by_approval
 CREATE INDEX tool_calls_by_approval ON tool_calls (approval_id) WHERE approval_id IS NOT NULL;
 
+-- index tool_calls_by_creation
+CREATE INDEX tool_calls_by_creation ON tool_calls (created_at, status, duration_ms);
+
 -- index transactions_newest
 CREATE INDEX transactions_newest ON transactions (created_at DESC);
 
 -- index turn_feedback_by_session
 CREATE INDEX turn_feedback_by_session ON turn_feedback (session_id);
 
+-- index turns_by_creation
+CREATE INDEX turns_by_creation ON turns (created_at);
+
 -- index turns_by_session
 CREATE INDEX turns_by_session ON turns (session_id);
+
+-- index turns_failed
+CREATE INDEX turns_failed ON turns (created_at) WHERE status = 'error';
 
 -- index turns_running
 CREATE INDEX turns_running ON turns (status) WHERE status = 'running';
@@ -202,46 +208,6 @@ CREATE TABLE breakers (
   breaker_json TEXT NOT NULL,
   updated_at TEXT NOT NULL
   );
-
--- table budget_accounts
-CREATE TABLE budget_accounts (
-  scope TEXT NOT NULL CHECK (scope IN ('day', 'session', 'job', 'subagent', 'api_key')),
-  key TEXT NOT NULL,
-  -- The UTC day; empty for what counts without end.
-  period TEXT NOT NULL,
-  cost INTEGER NOT NULL DEFAULT 0,
-  tokens INTEGER NOT NULL DEFAULT 0,
-  -- Set aside for calls under way.
-  reserved_cost INTEGER NOT NULL DEFAULT 0,
-  reserved_tokens INTEGER NOT NULL DEFAULT 0,
-  -- The worst case of calls whose end nobody saw.
-  unsettled_cost INTEGER NOT NULL DEFAULT 0,
-  unsettled_tokens INTEGER NOT NULL DEFAULT 0,
-  -- When its lines were first met.
-  soft_at TEXT,
-  hard_at TEXT,
-  opened_at TEXT NOT NULL,
-  PRIMARY KEY (scope, key, period)
-  ) WITHOUT ROWID;
-
--- table budget_reservations
-CREATE TABLE budget_reservations (
-  id TEXT PRIMARY KEY,
-  -- The inference process that makes the call.
-  holder TEXT NOT NULL,
-  model TEXT NOT NULL,
-  session_id TEXT,
-  job_id TEXT,
-  subagent_id TEXT,
-  api_key TEXT,
-  -- The UTC day in which it counts.
-  day TEXT NOT NULL,
-  cost INTEGER NOT NULL,
-  tokens INTEGER NOT NULL,
-  created_at TEXT NOT NULL,
-  -- When its process was found dead; what it really cost may still be told.
-  unsettled_at TEXT
-  ) WITHOUT ROWID;
 
 -- table channel_cursors
 CREATE TABLE channel_cursors (channel TEXT PRIMARY KEY, cursor TEXT, updated_at TEXT NOT NULL);
@@ -449,7 +415,7 @@ CREATE TABLE inference_costs (
   tokens_saved INTEGER NOT NULL DEFAULT 0,
   turn_id TEXT,
   created_at TEXT NOT NULL
-  , session_id TEXT, job_id TEXT, subagent_id TEXT, api_key TEXT);
+  , place INTEGER NOT NULL DEFAULT 0, cache_level TEXT);
 
 -- table memories
 CREATE TABLE memories (
@@ -535,7 +501,7 @@ CREATE TABLE model_selection_events (
   candidates_json TEXT NOT NULL,
   metascore_json TEXT,
   created_at TEXT NOT NULL
-  );
+  , features_json TEXT);
 
 -- table pairing_codes
 CREATE TABLE pairing_codes (
@@ -698,6 +664,32 @@ CREATE TABLE turn_feedback (
   created_at TEXT NOT NULL
   );
 
+-- table turn_hours
+CREATE TABLE turn_hours (
+  hour TEXT NOT NULL,
+  model TEXT NOT NULL,
+  level TEXT NOT NULL,
+  turns INTEGER NOT NULL,
+  snapshots INTEGER NOT NULL,
+  utilization REAL NOT NULL,
+  budgeted INTEGER NOT NULL,
+  pressed INTEGER NOT NULL,
+  prompt_weight REAL NOT NULL,
+  weighed INTEGER NOT NULL,
+  system_tokens INTEGER NOT NULL,
+  memory_tokens INTEGER NOT NULL,
+  history_tokens INTEGER NOT NULL,
+  tool_tokens INTEGER NOT NULL,
+  with_memory INTEGER NOT NULL,
+  grades INTEGER NOT NULL,
+  grade_sum INTEGER NOT NULL,
+  grades_with_memory INTEGER NOT NULL,
+  grade_sum_with_memory INTEGER NOT NULL,
+  grades_without_memory INTEGER NOT NULL,
+  grade_sum_without_memory INTEGER NOT NULL,
+  PRIMARY KEY (hour, model, level)
+  ) WITHOUT ROWID;
+
 -- table turn_steps
 CREATE TABLE turn_steps (
   turn_id TEXT NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
@@ -731,9 +723,54 @@ CREATE TABLE turns (
   created_at TEXT NOT NULL
   );
 
+-- table usage_hours
+CREATE TABLE usage_hours (
+  hour TEXT NOT NULL,
+  model TEXT NOT NULL,
+  tier TEXT NOT NULL,
+  calls INTEGER NOT NULL,
+  cached_calls INTEGER NOT NULL,
+  tokens_in INTEGER NOT NULL,
+  tokens_out INTEGER NOT NULL,
+  cost REAL NOT NULL,
+  uncached_cost REAL NOT NULL,
+  wasted_cost REAL NOT NULL,
+  density REAL NOT NULL,
+  dense_calls INTEGER NOT NULL,
+  tokens_saved INTEGER NOT NULL,
+  estimated_calls INTEGER NOT NULL,
+  turns INTEGER NOT NULL,
+  model_turns INTEGER NOT NULL,
+  exact_hits INTEGER NOT NULL,
+  semantic_hits INTEGER NOT NULL,
+  tool_hits INTEGER NOT NULL,
+  misses INTEGER NOT NULL,
+  PRIMARY KEY (hour, model, tier)
+  ) WITHOUT ROWID;
+
 -- trigger embeddings_outdated
 CREATE TRIGGER embeddings_outdated AFTER UPDATE OF content ON memories WHEN old.content IS NOT new.content BEGIN
   DELETE FROM embeddings WHERE seq = old.seq;
+  END;
+
+-- trigger inference_costs_counted
+CREATE TRIGGER inference_costs_counted AFTER INSERT ON inference_costs BEGIN
+  UPDATE inference_costs SET place = 1 + (SELECT max(model = new.model) FROM inference_costs
+  WHERE turn_id = new.turn_id AND ifnull(tier, 'cached') = 'cached' AND rowid < new.rowid)
+  WHERE rowid = new.rowid AND ifnull(tier, 'cached') = 'cached'
+  AND EXISTS (SELECT 1 FROM inference_costs WHERE turn_id = new.turn_id AND ifnull(tier, 'cached') = 'cached' AND rowid < new.rowid);
+  INSERT INTO usage_hours (hour, model, tier, calls, cached_calls, tokens_in, tokens_out, cost, uncached_cost, wasted_cost, density, dense_calls, tokens_saved, estimated_calls, turns, model_turns, exact_hits, semantic_hits, tool_hits, misses)
+  SELECT hour, model, tier, calls, cached_calls, tokens_in, tokens_out, cost, uncached_cost, wasted_cost, density, dense_calls, tokens_saved, estimated_calls, turns, model_turns, exact_hits, semantic_hits, tool_hits, misses FROM usage_rows WHERE id = new.id
+  ON CONFLICT (hour, model, tier) DO UPDATE SET calls = calls + excluded.calls, cached_calls = cached_calls + excluded.cached_calls, tokens_in = tokens_in + excluded.tokens_in, tokens_out = tokens_out + excluded.tokens_out, cost = cost + excluded.cost, uncached_cost = uncached_cost + excluded.uncached_cost, wasted_cost = wasted_cost + excluded.wasted_cost, density = density + excluded.density, dense_calls = dense_calls + excluded.dense_calls, tokens_saved = tokens_saved + excluded.tokens_saved, estimated_calls = estimated_calls + excluded.estimated_calls, turns = turns + excluded.turns, model_turns = model_turns + excluded.model_turns, exact_hits = exact_hits + excluded.exact_hits, semantic_hits = semantic_hits + excluded.semantic_hits, tool_hits = tool_hits + excluded.tool_hits, misses = misses + excluded.misses;
+  END;
+
+-- trigger inference_costs_uncounted
+CREATE TRIGGER inference_costs_uncounted BEFORE DELETE ON inference_costs BEGIN
+  INSERT INTO usage_hours (hour, model, tier, calls, cached_calls, tokens_in, tokens_out, cost, uncached_cost, wasted_cost, density, dense_calls, tokens_saved, estimated_calls, turns, model_turns, exact_hits, semantic_hits, tool_hits, misses)
+  SELECT hour, model, tier, -calls, -cached_calls, -tokens_in, -tokens_out, -cost, -uncached_cost, -wasted_cost, -density, -dense_calls, -tokens_saved, -estimated_calls, -turns, -model_turns, -exact_hits, -semantic_hits, -tool_hits, -misses FROM usage_rows WHERE id = old.id
+  ON CONFLICT (hour, model, tier) DO UPDATE SET calls = calls + excluded.calls, cached_calls = cached_calls + excluded.cached_calls, tokens_in = tokens_in + excluded.tokens_in, tokens_out = tokens_out + excluded.tokens_out, cost = cost + excluded.cost, uncached_cost = uncached_cost + excluded.uncached_cost, wasted_cost = wasted_cost + excluded.wasted_cost, density = density + excluded.density, dense_calls = dense_calls + excluded.dense_calls, tokens_saved = tokens_saved + excluded.tokens_saved, estimated_calls = estimated_calls + excluded.estimated_calls, turns = turns + excluded.turns, model_turns = model_turns + excluded.model_turns, exact_hits = exact_hits + excluded.exact_hits, semantic_hits = semantic_hits + excluded.semantic_hits, tool_hits = tool_hits + excluded.tool_hits, misses = misses + excluded.misses;
+  DELETE FROM usage_hours WHERE hour = substr(old.created_at, 1, 13) AND model = old.model
+  AND tier = ifnull(old.tier, '') AND calls = 0;
   END;
 
 -- trigger memories_deleted
@@ -756,6 +793,62 @@ CREATE TRIGGER memories_updated AFTER UPDATE OF content, category, key, name, se
   VALUES (new.seq, new.content, new.category, new.key, new.name, new.search_terms);
   END;
 
+-- trigger turn_feedback_counted
+CREATE TRIGGER turn_feedback_counted AFTER INSERT ON turn_feedback BEGIN
+  UPDATE turn_hours SET grades = grades + 1, grade_sum = grade_sum + new.grade,
+  grades_with_memory = grades_with_memory + 1 * turn.with_memory,
+  grade_sum_with_memory = grade_sum_with_memory + new.grade * turn.with_memory,
+  grades_without_memory = grades_without_memory + 1 * (turn.snapshots AND NOT turn.with_memory),
+  grade_sum_without_memory = grade_sum_without_memory + new.grade * (turn.snapshots AND NOT turn.with_memory)
+  FROM (SELECT snapshots, with_memory, hour, model, level FROM turn_rows WHERE id = new.turn_id) AS turn
+  WHERE turn_hours.hour = turn.hour AND turn_hours.model = turn.model AND turn_hours.level = turn.level;
+  END;
+
+-- trigger turn_feedback_recounted
+CREATE TRIGGER turn_feedback_recounted AFTER UPDATE OF grade ON turn_feedback BEGIN
+  UPDATE turn_hours SET grades = grades + 0, grade_sum = grade_sum + (new.grade - old.grade),
+  grades_with_memory = grades_with_memory + 0 * turn.with_memory,
+  grade_sum_with_memory = grade_sum_with_memory + (new.grade - old.grade) * turn.with_memory,
+  grades_without_memory = grades_without_memory + 0 * (turn.snapshots AND NOT turn.with_memory),
+  grade_sum_without_memory = grade_sum_without_memory + (new.grade - old.grade) * (turn.snapshots AND NOT turn.with_memory)
+  FROM (SELECT snapshots, with_memory, hour, model, level FROM turn_rows WHERE id = new.turn_id) AS turn
+  WHERE turn_hours.hour = turn.hour AND turn_hours.model = turn.model AND turn_hours.level = turn.level;
+  END;
+
+-- trigger turn_feedback_uncounted
+CREATE TRIGGER turn_feedback_uncounted AFTER DELETE ON turn_feedback BEGIN
+  UPDATE turn_hours SET grades = grades + -1, grade_sum = grade_sum + -old.grade,
+  grades_with_memory = grades_with_memory + -1 * turn.with_memory,
+  grade_sum_with_memory = grade_sum_with_memory + -old.grade * turn.with_memory,
+  grades_without_memory = grades_without_memory + -1 * (turn.snapshots AND NOT turn.with_memory),
+  grade_sum_without_memory = grade_sum_without_memory + -old.grade * (turn.snapshots AND NOT turn.with_memory)
+  FROM (SELECT snapshots, with_memory, hour, model, level FROM turn_rows WHERE id = old.turn_id) AS turn
+  WHERE turn_hours.hour = turn.hour AND turn_hours.model = turn.model AND turn_hours.level = turn.level;
+  END;
+
+-- trigger turns_counted
+CREATE TRIGGER turns_counted AFTER INSERT ON turns WHEN new.status <> 'running' BEGIN
+  INSERT INTO turn_hours (hour, model, level, turns, snapshots, utilization, budgeted, pressed, prompt_weight, weighed, system_tokens, memory_tokens, history_tokens, tool_tokens, with_memory, grades, grade_sum, grades_with_memory, grade_sum_with_memory, grades_without_memory, grade_sum_without_memory)
+  SELECT hour, model, level, turns, snapshots, utilization, budgeted, pressed, prompt_weight, weighed, system_tokens, memory_tokens, history_tokens, tool_tokens, with_memory, grades, grade_sum, grades_with_memory, grade_sum_with_memory, grades_without_memory, grade_sum_without_memory FROM turn_rows WHERE id = new.id
+  ON CONFLICT (hour, model, level) DO UPDATE SET turns = turns + excluded.turns, snapshots = snapshots + excluded.snapshots, utilization = utilization + excluded.utilization, budgeted = budgeted + excluded.budgeted, pressed = pressed + excluded.pressed, prompt_weight = prompt_weight + excluded.prompt_weight, weighed = weighed + excluded.weighed, system_tokens = system_tokens + excluded.system_tokens, memory_tokens = memory_tokens + excluded.memory_tokens, history_tokens = history_tokens + excluded.history_tokens, tool_tokens = tool_tokens + excluded.tool_tokens, with_memory = with_memory + excluded.with_memory, grades = grades + excluded.grades, grade_sum = grade_sum + excluded.grade_sum, grades_with_memory = grades_with_memory + excluded.grades_with_memory, grade_sum_with_memory = grade_sum_with_memory + excluded.grade_sum_with_memory, grades_without_memory = grades_without_memory + excluded.grades_without_memory, grade_sum_without_memory = grade_sum_without_memory + excluded.grade_sum_without_memory;
+  END;
+
+-- trigger turns_counted_at_end
+CREATE TRIGGER turns_counted_at_end AFTER UPDATE OF status ON turns
+  WHEN old.status = 'running' AND new.status <> 'running' BEGIN
+  INSERT INTO turn_hours (hour, model, level, turns, snapshots, utilization, budgeted, pressed, prompt_weight, weighed, system_tokens, memory_tokens, history_tokens, tool_tokens, with_memory, grades, grade_sum, grades_with_memory, grade_sum_with_memory, grades_without_memory, grade_sum_without_memory)
+  SELECT hour, model, level, turns, snapshots, utilization, budgeted, pressed, prompt_weight, weighed, system_tokens, memory_tokens, history_tokens, tool_tokens, with_memory, grades, grade_sum, grades_with_memory, grade_sum_with_memory, grades_without_memory, grade_sum_without_memory FROM turn_rows WHERE id = new.id
+  ON CONFLICT (hour, model, level) DO UPDATE SET turns = turns + excluded.turns, snapshots = snapshots + excluded.snapshots, utilization = utilization + excluded.utilization, budgeted = budgeted + excluded.budgeted, pressed = pressed + excluded.pressed, prompt_weight = prompt_weight + excluded.prompt_weight, weighed = weighed + excluded.weighed, system_tokens = system_tokens + excluded.system_tokens, memory_tokens = memory_tokens + excluded.memory_tokens, history_tokens = history_tokens + excluded.history_tokens, tool_tokens = tool_tokens + excluded.tool_tokens, with_memory = with_memory + excluded.with_memory, grades = grades + excluded.grades, grade_sum = grade_sum + excluded.grade_sum, grades_with_memory = grades_with_memory + excluded.grades_with_memory, grade_sum_with_memory = grade_sum_with_memory + excluded.grade_sum_with_memory, grades_without_memory = grades_without_memory + excluded.grades_without_memory, grade_sum_without_memory = grade_sum_without_memory + excluded.grade_sum_without_memory;
+  END;
+
+-- trigger turns_uncounted
+CREATE TRIGGER turns_uncounted BEFORE DELETE ON turns WHEN old.status <> 'running' BEGIN
+  INSERT INTO turn_hours (hour, model, level, turns, snapshots, utilization, budgeted, pressed, prompt_weight, weighed, system_tokens, memory_tokens, history_tokens, tool_tokens, with_memory, grades, grade_sum, grades_with_memory, grade_sum_with_memory, grades_without_memory, grade_sum_without_memory)
+  SELECT hour, model, level, -turns, -snapshots, -utilization, -budgeted, -pressed, -prompt_weight, -weighed, -system_tokens, -memory_tokens, -history_tokens, -tool_tokens, -with_memory, -grades, -grade_sum, -grades_with_memory, -grade_sum_with_memory, -grades_without_memory, -grade_sum_without_memory FROM turn_rows WHERE id = old.id
+  ON CONFLICT (hour, model, level) DO UPDATE SET turns = turns + excluded.turns, snapshots = snapshots + excluded.snapshots, utilization = utilization + excluded.utilization, budgeted = budgeted + excluded.budgeted, pressed = pressed + excluded.pressed, prompt_weight = prompt_weight + excluded.prompt_weight, weighed = weighed + excluded.weighed, system_tokens = system_tokens + excluded.system_tokens, memory_tokens = memory_tokens + excluded.memory_tokens, history_tokens = history_tokens + excluded.history_tokens, tool_tokens = tool_tokens + excluded.tool_tokens, with_memory = with_memory + excluded.with_memory, grades = grades + excluded.grades, grade_sum = grade_sum + excluded.grade_sum, grades_with_memory = grades_with_memory + excluded.grades_with_memory, grade_sum_with_memory = grade_sum_with_memory + excluded.grade_sum_with_memory, grades_without_memory = grades_without_memory + excluded.grades_without_memory, grade_sum_without_memory = grade_sum_without_memory + excluded.grade_sum_without_memory;
+  DELETE FROM turn_hours WHERE hour = substr(old.created_at, 1, 13) AND model = ifnull(old.model, '') AND turns = 0;
+  END;
+
 -- view episodic_memory
 CREATE VIEW episodic_memory AS
   SELECT id, category AS classification, content, importance, session_id, created_at
@@ -776,6 +869,41 @@ CREATE VIEW relationship_memory AS
 CREATE VIEW semantic_memory AS
   SELECT id, category, key, content AS value, confidence, created_at, updated_at
   FROM memories WHERE tier = 'semantic' AND state = 'active';
+
+-- view turn_rows
+CREATE VIEW turn_rows AS
+  SELECT t.id, t.created_at, substr(t.created_at, 1, 13) AS hour, ifnull(t.model, '') AS model,
+  ifnull(s.complexity_level, '') AS level, 1 AS turns, s.turn_id IS NOT NULL AS snapshots,
+  iif(s.token_budget > 0, s.used * 1.0 / s.token_budget, 0) AS utilization,
+  ifnull(s.token_budget > 0, 0) AS budgeted,
+  ifnull(s.token_budget > 0 AND s.used > 0.8 * s.token_budget, 0) AS pressed,
+  iif(s.used > 0, s.system_prompt_tokens * 1.0 / s.used, 0) AS prompt_weight, ifnull(s.used > 0, 0) AS weighed,
+  ifnull(s.system_prompt_tokens, 0) AS system_tokens, ifnull(s.memory_tokens, 0) AS memory_tokens,
+  ifnull(s.history_tokens, 0) AS history_tokens, ifnull(s.tool_definition_tokens, 0) AS tool_tokens,
+  ifnull(s.memory_tokens > 0, 0) AS with_memory,
+  f.grade IS NOT NULL AS grades, ifnull(f.grade, 0) AS grade_sum,
+  f.grade IS NOT NULL AND s.memory_tokens IS NOT NULL AND s.memory_tokens > 0 AS grades_with_memory,
+  iif(s.memory_tokens > 0, ifnull(f.grade, 0), 0) AS grade_sum_with_memory,
+  f.grade IS NOT NULL AND s.memory_tokens IS NOT NULL AND s.memory_tokens = 0 AS grades_without_memory,
+  iif(s.memory_tokens = 0, ifnull(f.grade, 0), 0) AS grade_sum_without_memory
+  FROM turns t
+  LEFT JOIN (SELECT *, system_prompt_tokens + memory_tokens + history_tokens + tool_definition_tokens AS used
+  FROM context_snapshots) s ON s.turn_id = t.id
+  LEFT JOIN turn_feedback f ON f.turn_id = t.id
+  WHERE t.status <> 'running';
+
+-- view usage_rows
+CREATE VIEW usage_rows AS
+  SELECT id, created_at, substr(created_at, 1, 13) AS hour, model, ifnull(tier, '') AS tier,
+  1 AS calls, cached AS cached_calls, tokens_in, tokens_out, cost,
+  iif(cached, 0, cost) AS uncached_cost,
+  -- Billed, or perhaps billed, and without an answer.
+  iif(cached OR quality_score IS NOT NULL, 0, cost) AS wasted_cost,
+  iif(tokens_in > 0, tokens_out * 1.0 / tokens_in, 0) AS density, tokens_in > 0 AS dense_calls,
+  tokens_saved, estimated AS estimated_calls, ifnull(tier, 'cached') = 'cached' AND place = 0 AS turns, ifnull(tier, 'cached') = 'cached' AND place < 2 AS model_turns,
+  cache_level IS 'exact' AS exact_hits, cache_level IS 'semantic' AS semantic_hits,
+  cache_level IS 'tool_ttl' AS tool_hits, cache_level IS 'miss' AS misses
+  FROM inference_costs;
 
 -- view working_memory
 CREATE VIEW working_memory AS
