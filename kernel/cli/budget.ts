@@ -1,8 +1,6 @@
 import type { Budget, BudgetAccount } from '#sdk/contracts/budgets.ts'
 import type { CliSession } from './connection.ts'
-
-/** Digits of a sum of money: a call may cost a small part of a cent. */
-const moneyDigits = 4
+import { money, whole } from './figures.ts'
 
 export async function showBudgets({ client, out }: CliSession, { limit }: { limit?: string }): Promise<void> {
   out.value(await client.budgets.listBudgets({ query: { limit } }), ({ day, budgets }) => {
@@ -42,7 +40,7 @@ function rowOf(
   account: BudgetAccount | undefined,
 ): string[] {
   const told = (amount: number | null | undefined) =>
-    amount == null ? '–' : measure === 'cost' ? `$${amount.toFixed(moneyDigits)}` : `${Math.round(amount)} tokens`
+    amount == null ? '–' : measure === 'cost' ? money(amount) : `${whole(Math.round(amount))} tokens`
   const amounts = account?.[measure]
   const spent = (amounts?.spent ?? 0) + (amounts?.unsettled ?? 0)
   const state = hard !== null && spent >= hard ? 'used up' : soft !== null && spent >= soft ? 'past its soft line' : ''

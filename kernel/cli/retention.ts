@@ -5,7 +5,7 @@ import { lockHome } from '../home-lock.ts'
 import { incremental, openWritable } from '../store/database.ts'
 import { clock } from './clock.ts'
 import type { CliSession } from './connection.ts'
-import { duration } from './status.ts'
+import { took, whole } from './figures.ts'
 
 const mebibyte = 1_048_576
 /** What a removal of years may take, in milliseconds. */
@@ -62,10 +62,10 @@ interface Told {
 }
 
 function told({ removed, freed_bytes, duration_ms, error }: Told): string {
-  const kinds = Object.entries(removed).map(([kind, count]) => `${count} ${kind}`)
+  const kinds = Object.entries(removed).map(([kind, count]) => `${whole(count)} ${kind}`)
   const gone =
     kinds.length === 0 ? 'nothing was old enough' : `removed ${kinds.join(', ')}; ${size(freed_bytes)} are free again`
-  return `${gone} (${duration(duration_ms / 1000)})${error === null ? '' : `; ended early: ${error}`}`
+  return `${gone} (${took(duration_ms)})${error === null ? '' : `; ended early: ${error}`}`
 }
 
 function size(bytes: number): string {

@@ -48,9 +48,9 @@ test('a person reads a row for each account and measure; a program reads what th
     ['On 2026-03-04 (UTC)'],
     [''],
     ['BUDGET', 'OF', 'SPENT', 'RESERVED', 'UNSETTLED', 'SOFT', 'HARD', 'LEFT', 'STATE'],
-    ['day', 'all', '$8.2500', '$0.5000', '$0.1250', '$8.0000', '$10.0000', '$1.1250', 'past its soft line'],
-    ['day', 'all', '1234 tokens', '0 tokens', '0 tokens', '–', '–', '–'],
-    ['session', expect.stringContaining('b'), '$0.0000', '$0.0000', '$0.0000', '–', '–', '–'],
+    ['day', 'all', '$8.25', '$0.5000', '$0.1250', '$8.00', '$10.00', '$1.13', 'past its soft line'],
+    ['day', 'all', '1,234 tokens', '0 tokens', '0 tokens', '–', '–', '–'],
+    ['session', expect.stringContaining('b'), '$0.00', '$0.00', '$0.00', '–', '–', '–'],
     [
       'session',
       expect.stringContaining('b'),
@@ -62,7 +62,7 @@ test('a person reads a row for each account and measure; a program reads what th
       '0 tokens',
       'used up',
     ],
-    ['job', 'each', '$0.0000', '$0.0000', '$0.0000', '$0.8000', '$1.0000', '$1.0000'],
+    ['job', 'each', '$0.00', '$0.00', '$0.00', '$0.8000', '$1.00', '$1.00'],
     [''],
   ])
   expect(stdout).not.toContain('\u001b')

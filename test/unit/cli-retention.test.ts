@@ -33,8 +33,8 @@ test('it shows how long each kind is kept, what is empty, and the last runs', as
   expect(stdout).toMatch(/trash +30 days +What was removed\./)
   expect(stdout).toContain('The database takes 10.0 MiB, of which 1.0 MiB are empty.')
   expect(stdout).toContain('keel stop && keel retention compact')
-  expect(stdout).toContain('removed 12 cron_runs, 1 trash; 3.0 MiB are free again (2 s)')
-  expect(stdout).toContain('nothing was old enough (2 s); ended early: Keel is stopping')
+  expect(stdout).toContain('removed 12 cron_runs, 1 trash; 3.0 MiB are free again (2.0 s)')
+  expect(stdout).toContain('nothing was old enough (2.0 s); ended early: Keel is stopping')
 })
 
 test('prune tells what went, or as JSON', async () => {
