@@ -5,6 +5,8 @@ import type { LiveConfig } from './config/live-config.ts'
 import type { Context } from './context.ts'
 import type { EventSockets } from './http/websocket.ts'
 import { currentApiKey } from './secrets/api-key.ts'
+import type { MetricsSwitch } from './telemetry/metrics-switch.ts'
+import type { Telemetry } from './telemetry/telemetry.ts'
 import { toolSettingsOf } from './tools/settings.ts'
 
 const keyChangedCode = 1008
@@ -19,6 +21,8 @@ interface Followers
   configureInference: () => Promise<unknown>
   tools: Client<typeof toolsService>
   sockets: Pick<EventSockets, 'closeAll'>
+  telemetry: Pick<Telemetry, 'configure'>
+  metrics: Pick<MetricsSwitch, 'follow'>
 }
 
 /** Brings a changed configuration into everything that runs, and tells of it. */
@@ -40,11 +44,15 @@ export function followConfig(
     supervisor,
     tickets,
     sockets,
+    telemetry,
+    metrics,
   }: Followers,
 ): void {
   let apiKey = currentApiKey(home, config.current())
   config.onChange(async (changed, deferred) => {
     setLevel(config.current().agent.log_level)
+    await telemetry.configure()
+    await metrics.follow()
     await skills.follow().catch((err) => log.error({ err }, 'the skills folder can not be used'))
     await plugins.follow().catch((err) => log.error({ err }, 'the plugins folder can not be used'))
     // A process that is not there now asks for its settings when it starts.

@@ -62,6 +62,10 @@ import { openStore } from './store/store.ts'
 import { faultText } from './store/store-fault.ts'
 import { closeCutOffCalls } from './store/tool-calls.ts'
 import { startSupervisor } from './supervisor/supervisor.ts'
+import { gaugeReaders } from './telemetry/gauges.ts'
+import { MetricsSwitch } from './telemetry/metrics-switch.ts'
+import { watchRequests } from './telemetry/request-watch.ts'
+import { Telemetry } from './telemetry/telemetry.ts'
 import { builtinToolsOf } from './tools/builtin-tools.ts'
 import { toolSettingsOf } from './tools/settings.ts'
 import { openToolbox } from './tools/toolbox.ts'
@@ -133,6 +137,9 @@ export async function startKernel({
     })
     undo.push(closeLog)
     for (const warning of config.warnings()) log.warn(warning)
+    const telemetry = new Telemetry({ config, env, version, log })
+    undo.push(() => telemetry.close(0))
+    await telemetry.configure()
 
     const store = openStore(config.current().database.path, {
       onFault: (err) => log.error({ err }, 'work on the database failed'),
@@ -145,7 +152,7 @@ export async function startKernel({
     const bus = createEventBus<typeof events>({ db: store.write, log })
     undo.push(() => bus.close())
 
-    const costs = new CostLedger(store.write, log)
+    const costs = new CostLedger(store.write, log, (cost) => metrics.current?.cost(cost))
 
     const providerKeys = openProviderKeys(secrets, env, (err) => log.error({ err }, 'a stored key can not be read'))
     const settings = () => inferenceSettingsOf(config.current(), providerKeys, modelOverride.current())
@@ -234,6 +241,7 @@ export async function startKernel({
       runDir: home.run,
       log,
       onLog: (service, line, stream) => logServiceLine(log, service, line, stream),
+      onSpans: (service, pid, notice) => telemetry.takeSpans({ service, pid }, notice),
       onStateChange: ({ name, state, pid, generation, last_error }) => {
         bus.publish('service_state_changed', { service: name, state, pid, generation, reason: last_error })
         if (name === 'memory' && state === 'ready') memory.wake()
@@ -339,6 +347,9 @@ export async function startKernel({
       inFlight,
       rateLimits,
       tickets,
+      get metrics() {
+        return metrics.current
+      },
     }
     const origins = new OriginPolicy({
       port: () => server.port,
@@ -356,6 +367,24 @@ export async function startKernel({
       version,
       log,
     })
+    const spans = telemetry.counts
+    const standing = {
+      version,
+      startedAt,
+      config,
+      store,
+      bus,
+      supervisor,
+      inferenceView,
+      turns,
+      memory,
+      sockets,
+      spans,
+    }
+    const readers = gaugeReaders(standing)
+    const metrics = new MetricsSwitch(config, { bus, toolbox, log, readers })
+    undo.push(() => metrics.close())
+    await metrics.follow()
     const handle = createApp({
       areas,
       context,
@@ -365,6 +394,7 @@ export async function startKernel({
       pending: new Set(pendingRoutes),
       unlimited: unlimitedRoutes,
       beforeChange: () => store.free(),
+      watch: watchRequests(() => metrics.current),
     })
     const server = createHttpServer({ handle, upgrade: sockets.upgrade })
 
@@ -384,6 +414,8 @@ export async function startKernel({
       supervisor,
       tickets,
       sockets,
+      telemetry,
+      metrics,
     })
 
     closeCutOffCalls(store.write)
@@ -428,6 +460,8 @@ export async function startKernel({
       log,
       feed,
       lock,
+      telemetry,
+      metrics,
       stopHousekeeping,
       closeGuests,
       closeLog,

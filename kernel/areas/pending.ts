@@ -33,7 +33,6 @@ export const pendingRoutes = [
   'runtime.registerDiscoveredAgent',
   'runtime.verifyDevice',
   'runtime.verifyDiscoveredAgent',
-  'shell.getMetrics',
   'stats.getEfficiency',
   'stats.getTimeseries',
   'stats.listTransactions',

@@ -10,6 +10,7 @@ import { providers } from './sections/providers.ts'
 import { scheduler } from './sections/scheduler.ts'
 import { approvals, security } from './sections/security.ts'
 import { cors, daemon, database, egress, server, update } from './sections/server.ts'
+import { telemetry } from './sections/telemetry.ts'
 
 export type { ProviderConfig } from './sections/providers.ts'
 
@@ -53,6 +54,7 @@ export const configSchema = z.strictObject(
     obsidian,
     cors,
     egress,
+    telemetry,
   },
   'expected a table',
 )

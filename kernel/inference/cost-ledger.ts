@@ -14,18 +14,21 @@ const retryMs = 1_000
 /** Writes costs down in groups: a transaction of fifty rows costs little more than one of a single row. */
 export class CostLedger {
   readonly #log: Logger
+  readonly #onCost: ((cost: CostRecord) => void) | undefined
   readonly #writeAll: (costs: readonly CostRow[]) => void
   #waiting: CostRow[] = []
   #timer: NodeJS.Timeout | undefined
 
-  constructor(db: WritableDb, log: Logger) {
+  constructor(db: WritableDb, log: Logger, onCost?: (cost: CostRecord) => void) {
     this.#log = log
+    this.#onCost = onCost
     this.#writeAll = db.transaction((costs: readonly CostRow[]) => {
       for (const cost of costs) recordCost(db, cost)
     })
   }
 
   record(cost: CostRecord): void {
+    this.#onCost?.(cost)
     this.#waiting.push({ ...cost, created_at: timestamp() })
     if (this.#waiting.length === groupSize) this.flush()
     else this.#timer ??= setTimeout(() => this.flush(), groupMs)

@@ -16,6 +16,7 @@ import { approvalGrantsMigration } from './migrations/0100-approval-grants.ts'
 import { memoryMigration } from './migrations/0110-memory.ts'
 import { schedulerMigration } from './migrations/0120-scheduler.ts'
 import { channelsMigration } from './migrations/0130-channels.ts'
+import { traceIdsMigration } from './migrations/0145-trace-ids.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [
@@ -32,6 +33,7 @@ export const migrations: readonly Migration[] = [
   memoryMigration,
   schedulerMigration,
   channelsMigration,
+  traceIdsMigration,
 ]
 
 /**

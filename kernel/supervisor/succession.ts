@@ -3,6 +3,7 @@ import type { ServiceState } from '#sdk/contracts/services.ts'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import type { Peer } from '#sdk/rpc/peer.ts'
 import type { Client } from '#sdk/service.ts'
+import { detached } from '#sdk/telemetry/tracing.ts'
 import { ChildProcess, type LogListener } from './child-process.ts'
 import { RestartBudget } from './restart-budget.ts'
 import type { ServiceSpec } from './spec.ts'
@@ -16,6 +17,8 @@ export interface SuccessionDeps {
   runDir: string
   log: Logger
   onLog: LogListener
+  /** Spans of a service's work, as its process tells them. */
+  onSpans?: (service: string, pid: number, notice: Record<string, unknown>) => void
 }
 
 export interface SuccessionEvents {
@@ -156,13 +159,18 @@ export class Succession {
   }
 
   #spawn(): ChildProcess {
-    const { log, onLog, runDir } = this.#deps
-    const child: ChildProcess = new ChildProcess(this.#spec, runDir, {
-      onExit: (reason) => this.#left(child, reason),
-      onOverweight: () => this.#replaceOverweight(child),
-      onLog,
-      onFault: (message, cause) => log.warn({ service: this.#name, err: cause }, message),
-    })
+    const { log, onLog, onSpans, runDir } = this.#deps
+    // Whoever asks for a lazy service first is not who its process works for later.
+    const child: ChildProcess = detached(
+      () =>
+        new ChildProcess(this.#spec, runDir, {
+          onExit: (reason) => this.#left(child, reason),
+          onOverweight: () => this.#replaceOverweight(child),
+          onLog,
+          onSpans: (pid, notice) => onSpans?.(this.#name, pid, notice),
+          onFault: (message, cause) => log.warn({ service: this.#name, err: cause }, message),
+        }),
+    )
     return child
   }
 

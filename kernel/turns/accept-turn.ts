@@ -15,6 +15,7 @@ import { newId } from '#sdk/ids.ts'
 import { type InFlight, messageKey } from './in-flight.ts'
 import type { TurnRequest } from './turn-request.ts'
 import type { RunningTurn, TurnRunner } from './turn-runner.ts'
+import { newTurnTrace } from './turn-trace.ts'
 
 /** The longest message, in bytes of UTF-8. */
 export const maxMessageBytes = 32_768
@@ -70,6 +71,7 @@ export function acceptTurn(
   const release = inFlight.claim(message_key)
   try {
     const turn_id = newId()
+    const trace = newTurnTrace()
     const request: TurnRequest = {
       agent_id: config.agent.id,
       channel: message.channel ?? 'web',
@@ -87,6 +89,7 @@ export function acceptTurn(
       model_call_timeout_ms: message.model_call_timeout_ms ?? null,
       message_key,
       streamed: message.streamed,
+      trace,
     }
     const { session, userMessage, created } = store.durable.transaction(() => {
       const opened = openSessionFor(store.durable, message, config)
@@ -101,6 +104,7 @@ export function acceptTurn(
         session_id: opened.session.id,
         user_message_id: userMessage.id,
         request_json: JSON.stringify(request),
+        trace_id: trace.trace_id,
       })
       alongside?.({ turn_id, session_id: opened.session.id }, store.durable)
       // Within: what can fail after the message is stored would refuse what has been accepted.

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RuntimeError } from '#sdk/errors.ts'
 import type { InferenceChunk, InferenceRequest, InferenceResult, InferenceSettings } from '#sdk/services/inference.ts'
-import { type AttemptInput, type AttemptResult, attemptModel, timeoutFailure } from './attempt.ts'
+import { type AttemptInput, type AttemptResult, timeoutFailure } from './attempt.ts'
 import { failureTable, UpstreamFailure, withoutSecrets } from './failure.ts'
 import { providerOf, splitModel } from './model-names.ts'
 import type { Router } from './router.ts'
 import { type Choice, selectModel } from './select-model.ts'
+import { tracedAttempt } from './traced-attempt.ts'
 import { blockedByAll, riskiestChoice } from './unusable-models.ts'
 import { type Failures, upstreamError } from './upstream-error.ts'
 
@@ -153,7 +154,7 @@ async function attemptWithRetries(
   for (let retry = 0; ; retry++) {
     let failure: UpstreamFailure
     try {
-      return await attemptModel(router, attempt)
+      return await tracedAttempt(router, attempt, retry)
     } catch (thrown) {
       if (!(thrown instanceof UpstreamFailure)) throw thrown
       failure = thrown

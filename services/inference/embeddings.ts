@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { RuntimeError } from '#sdk/errors.ts'
 import { estimateTokens, type TokenUsage } from '#sdk/messages.ts'
 import type { InferenceSettings, ProviderSettings } from '#sdk/services/inference.ts'
+import { activeSpan } from '#sdk/telemetry/tracing.ts'
 import { failureTable, toUpstreamFailure, UpstreamFailure } from './failure.ts'
 import { providerOf, resolveModel, splitModel } from './model-names.ts'
 import { costOf, priceOf } from './prices.ts'
@@ -49,6 +50,11 @@ export async function embedTexts(
   if (provider.key_status === 'missing') {
     throw upstreamError(new UpstreamFailure('no_provider', 'The key is missing'), [], false)
   }
+  activeSpan()?.set({
+    'gen_ai.operation.name': 'embeddings',
+    'gen_ai.request.model': splitModel(model).bare,
+    'keel.provider': provider.name,
+  })
   const breaker = router.breakers.of(provider.name)
   if (breaker.admission() === 'blocked' && !(takesRisks && breaker.mayBeRisked)) {
     throw upstreamError(new UpstreamFailure(breaker.blockedBy, 'The breaker is open'), [], false)
