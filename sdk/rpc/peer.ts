@@ -9,6 +9,7 @@ import {
 import { z } from 'zod'
 import { errorTable, RuntimeError, toRuntimeError } from '../errors.ts'
 import type { CallContext, CallOptions, Client, Method, ServiceContract, ServiceHandlers } from '../service.ts'
+import type { Span } from '../telemetry/span.ts'
 import { parseTraceparent, traceparentOf, tracestateOf } from '../telemetry/trace-context.ts'
 import { activeSpan, beginSpan, detached, doneIn, servedSpan, withSpan } from '../telemetry/tracing.ts'
 import { type Channel, maxFrameBytes } from './channel.ts'
@@ -183,7 +184,8 @@ export class Peer {
     const call = new IncomingCall(request, declared, (chunk) => this.#sendChunk(id, chunk))
     this.#incoming.set(id, call)
     try {
-      const result = await served(request, () => handler(params.data, call))
+      const isOfTrace = request.traceparent !== undefined || activeSpan() !== undefined
+      const result = await (isOfTrace ? served(request, () => handler(params.data, call)) : handler(params.data, call))
       if (call.ended) throw call.ended
       return createJSONRPCSuccessResponse(id, result ?? null)
     } catch (thrown) {
@@ -232,10 +234,10 @@ export class Peer {
     if (this.#closed) throw this.#closed
     if (options.signal?.aborted) throw cancelledBy(options.signal)
     const id = ++this.#nextId
-    const call = new OutgoingCall(id, name, declared, inContext(options), this.#sink)
+    const call = new OutgoingCall(id, name, declared, options.onChunk ? inContext(options) : options, this.#sink)
     this.#outgoing.set(id, call)
     if (!isControl(name)) this.#inFlight += 1
-    const span = isControl(name) ? undefined : beginSpan(name, { kind: 'client', attributes: rpcAttributes(name) })
+    const span = activeSpan() && !isControl(name) ? clientSpan(name) : undefined
     try {
       const request: Request = { jsonrpc: '2.0', id, method: name, params, timeout_ms: call.timeoutMs }
       if (call.reader) request.credit = creditWindow
@@ -294,6 +296,10 @@ function inContext(options: CallOptions): CallOptions {
   const { onChunk } = options
   const caller = onChunk && activeSpan()
   return caller ? { ...options, onChunk: (chunk) => withSpan(caller, () => onChunk(chunk)) } : options
+}
+
+function clientSpan(name: string): Span | undefined {
+  return beginSpan(name, { kind: 'client', attributes: rpcAttributes(name) })
 }
 
 function rpcAttributes(method: string) {
