@@ -2,13 +2,20 @@ import type { Logger } from 'pino'
 import type { SpanRecord } from '#sdk/telemetry/span.ts'
 import type { ExportSettings } from './settings.ts'
 
-export const exportBounds = {
+export interface ExportBounds {
+  queue: number
+  batch: number
+  delayMs: number
+  timeoutMs: number
+}
+
+export const exportBounds: ExportBounds = {
   /** Spans that wait to be sent; those beyond are counted and dropped. */
   queue: 4_096,
   /** Spans sent at a time: what the event loop is held up for while they are written. */
   batch: 256,
   /** How long a span waits for others, in milliseconds. */
-  delayMs: 1_000,
+  delayMs: 500,
   /** How long a collector may take for one batch, tries again included, in milliseconds. */
   timeoutMs: 8_000,
 }
@@ -43,7 +50,12 @@ export interface SpanExporter {
 /** Loads what speaks OTLP, which nobody else needs, and sends spans in batches beside all other work. */
 export async function openSpanExporter(
   settings: ExportSettings,
-  { version, log, counts }: { version: string; log: Logger; counts: ExportCounts },
+  {
+    version,
+    log,
+    counts,
+    bounds = exportBounds,
+  }: { version: string; log: Logger; counts: ExportCounts; bounds?: ExportBounds },
 ): Promise<SpanExporter> {
   const [{ BatchSpanProcessor }, { OTLPTraceExporter }, { resourceFromAttributes }] = await Promise.all([
     import('@opentelemetry/sdk-trace'),
@@ -56,7 +68,7 @@ export async function openSpanExporter(
   const otlp = new OTLPTraceExporter({
     url: settings.url,
     headers: settings.headers,
-    timeoutMillis: exportBounds.timeoutMs,
+    timeoutMillis: bounds.timeoutMs,
     concurrencyLimit: concurrency,
   })
   let waiting = 0
@@ -79,17 +91,17 @@ export async function openSpanExporter(
         done({ code: 0 })
       }
       // One that sends a byte now and then is never idle.
-      const late = setTimeout(() => finish(new Error('it took too long')), exportBounds.timeoutMs * 1.25)
+      const late = setTimeout(() => finish(new Error('it took too long')), bounds.timeoutMs * 1.25)
       otlp.export(spans, ({ code, error }) => finish(code === 0 ? undefined : (error ?? new Error('it refused'))))
     },
     shutdown: () => otlp.shutdown(),
   }
   const processor = new BatchSpanProcessor({
     exporter,
-    maxQueueSize: exportBounds.queue,
-    maxExportBatchSize: exportBounds.batch,
-    scheduledDelayMillis: exportBounds.delayMs,
-    exportTimeoutMillis: exportBounds.timeoutMs * 2,
+    maxQueueSize: bounds.queue,
+    maxExportBatchSize: bounds.batch,
+    scheduledDelayMillis: bounds.delayMs,
+    exportTimeoutMillis: bounds.timeoutMs * 2,
   })
 
   const resources = new Map<string, ReadableSpan['resource']>()
@@ -113,7 +125,7 @@ export async function openSpanExporter(
 
   return {
     add(record, source) {
-      if (waiting >= exportBounds.queue) {
+      if (waiting >= bounds.queue) {
         counts.dropped += 1
         return
       }
