@@ -15,7 +15,7 @@ export const exportBounds: ExportBounds = {
   /** Spans sent at a time: what the event loop is held up for while they are written. */
   batch: 256,
   /** How long a span waits for others, in milliseconds. */
-  delayMs: 500,
+  delayMs: 250,
   /** How long a collector may take for one batch, tries again included, in milliseconds. */
   timeoutMs: 8_000,
 }
