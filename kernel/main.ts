@@ -241,7 +241,7 @@ export async function startKernel({
       runDir: home.run,
       log,
       onLog: (service, line, stream) => logServiceLine(log, service, line, stream),
-      onSpans: (service, pid, notice) => telemetry.takeSpans({ service, pid }, notice),
+      onSpans: (service, pid, batch) => telemetry.takeSpans({ service, pid }, batch),
       onStateChange: ({ name, state, pid, generation, last_error }) => {
         bus.publish('service_state_changed', { service: name, state, pid, generation, reason: last_error })
         if (name === 'memory' && state === 'ready') memory.wake()

@@ -7,7 +7,7 @@ import { type Channel, maxServiceFrameBytes } from '#sdk/rpc/channel.ts'
 import { startHeartbeat } from '#sdk/rpc/heartbeat.ts'
 import { Peer } from '#sdk/rpc/peer.ts'
 import { socketChannel } from '#sdk/rpc/socket-channel.ts'
-import { spansNotice } from '#sdk/telemetry/span-batch.ts'
+import { type SpanBatch, spanBatch, spansNotice } from '#sdk/telemetry/span-batch.ts'
 import { childEnv } from './child-env.ts'
 import { refusalOf } from './greeting.ts'
 import { readLogLines } from './log-lines.ts'
@@ -44,7 +44,7 @@ export interface ChildEvents {
   onOverweight: () => void
   onLog: LogListener
   /** Spans of its work, as it tells them. */
-  onSpans?: (pid: number, notice: Record<string, unknown>) => void
+  onSpans?: (pid: number, batch: SpanBatch) => void
   /** Something is wrong with what it sends, or with what was done for it. */
   onFault: (message: string, cause?: unknown) => void
 }
@@ -223,11 +223,17 @@ export class ChildProcess {
           onStray: () => this.#count(this.#strays),
           onHandlerFailure: (method, cause) => this.#events.onFault(`${method} failed`, cause),
         })
-        this.#peer.onNotice(spansNotice, (notice) => this.#events.onSpans?.(this.pid, notice))
+        this.#peer.onNotice(spansNotice, (notice) => this.#takeSpans(notice))
         this.#peer.serve(this.#spec.kernel.contract, this.#notingWork(this.#spec.kernel.handlers))
         resolve(this.#peer)
       })
     })
+  }
+
+  #takeSpans(notice: unknown): void {
+    const batch = spanBatch.safeParse(notice)
+    if (batch.success) this.#events.onSpans?.(this.pid, batch.data)
+    else this.#fault('it sent spans that are none')
   }
 
   #notingWork(handlers: ServiceSpec['kernel']['handlers']): ServiceSpec['kernel']['handlers'] {

@@ -3,6 +3,7 @@ import type { ServiceState } from '#sdk/contracts/services.ts'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import type { Peer } from '#sdk/rpc/peer.ts'
 import type { Client } from '#sdk/service.ts'
+import type { SpanBatch } from '#sdk/telemetry/span-batch.ts'
 import { detached } from '#sdk/telemetry/tracing.ts'
 import { ChildProcess, type LogListener } from './child-process.ts'
 import { RestartBudget } from './restart-budget.ts'
@@ -18,7 +19,7 @@ export interface SuccessionDeps {
   log: Logger
   onLog: LogListener
   /** Spans of a service's work, as its process tells them. */
-  onSpans?: (service: string, pid: number, notice: Record<string, unknown>) => void
+  onSpans?: (service: string, pid: number, batch: SpanBatch) => void
 }
 
 export interface SuccessionEvents {
@@ -167,7 +168,7 @@ export class Succession {
           onExit: (reason) => this.#left(child, reason),
           onOverweight: () => this.#replaceOverweight(child),
           onLog,
-          onSpans: (pid, notice) => onSpans?.(this.#name, pid, notice),
+          onSpans: (pid, batch) => onSpans?.(this.#name, pid, batch),
           onFault: (message, cause) => log.warn({ service: this.#name, err: cause }, message),
         }),
     )

@@ -1,3 +1,4 @@
+import type { SpanKind } from '@opentelemetry/api'
 import type { Logger } from 'pino'
 import type { SpanRecord } from '#sdk/telemetry/span.ts'
 import type { ExportSettings } from './settings.ts'
@@ -141,7 +142,13 @@ export async function openSpanExporter(
   }
 }
 
-const kindNumbers = { internal: 0, server: 1, client: 2, producer: 3, consumer: 4 } as const
+const kindNumbers: Record<SpanRecord['kind'], SpanKind> = {
+  internal: 0,
+  server: 1,
+  client: 2,
+  producer: 3,
+  consumer: 4,
+}
 
 function readableSpan<R>(record: SpanRecord, { resource, version }: { resource: R; version: string }) {
   const { trace_id: traceId, span_id: spanId, parent_id: parentId, remote: isRemote } = record

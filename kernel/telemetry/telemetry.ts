@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import type { LiveConfig } from '#kernel/config/live-config.ts'
-import { type SpanBatch, spanBatch } from '#sdk/telemetry/span-batch.ts'
+import type { SpanBatch } from '#sdk/telemetry/span-batch.ts'
 import { keepSpans } from '#sdk/telemetry/tracing.ts'
 import { type ExportSettings, exportSettings, isUnusableEndpoint } from './settings.ts'
 import { type ExportCounts, openSpanExporter, type SpanExporter, type SpanSource } from './span-exporter.ts'
@@ -38,17 +38,11 @@ export class Telemetry {
     return this.#configuring
   }
 
-  /** What a service says about its own work: bounded and checked, and passed over where nothing is exported. */
-  takeSpans(source: SpanSource, notice: Record<string, unknown>): void {
-    const exporter = this.#exporter
-    if (!exporter) return
-    const { data } = spanBatch.safeParse(notice) as { data?: SpanBatch }
-    if (!data) {
-      this.#deps.log.warn({ service: source.service }, 'a service sent spans that are none')
-      return
-    }
-    this.counts.dropped += data.dropped
-    for (const span of data.spans) exporter.add(span, source)
+  /** What a service says about its own work; passed over where nothing is exported. */
+  takeSpans(source: SpanSource, { spans, dropped }: SpanBatch): void {
+    if (!this.#exporter) return
+    this.counts.dropped += dropped
+    for (const span of spans) this.#exporter.add(span, source)
   }
 
   async close(ms: number): Promise<void> {

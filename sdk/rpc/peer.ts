@@ -185,7 +185,9 @@ export class Peer {
     this.#incoming.set(id, call)
     try {
       const isOfTrace = request.traceparent !== undefined || activeSpan() !== undefined
-      const result = await (isOfTrace ? served(request, () => handler(params.data, call)) : handler(params.data, call))
+      const result = await (isOfTrace
+        ? served(request, call, () => handler(params.data, call))
+        : handler(params.data, call))
       if (call.ended) throw call.ended
       return createJSONRPCSuccessResponse(id, result ?? null)
     } catch (thrown) {
@@ -284,11 +286,20 @@ export class Peer {
 }
 
 /** What is read off the wire belongs to no trace, or to the one that the caller names. */
-function served<T>({ method, traceparent, tracestate }: Request, work: () => T | Promise<T>): T | Promise<T> {
+function served<T>(
+  { method, traceparent, tracestate }: Request,
+  call: Pick<IncomingCall, 'ended'>,
+  work: () => T | Promise<T>,
+): T | Promise<T> {
   const caller = traceparent === undefined ? undefined : parseTraceparent(traceparent, tracestate)
   if (!caller) return detached(work)
   const span = servedSpan(method, caller, { kind: 'server', attributes: rpcAttributes(method) })
-  return span.isRecording ? doneIn(span, work) : withSpan(span, work)
+  if (!span.isRecording) return withSpan(span, work)
+  return doneIn(span, async () => {
+    const result = await work()
+    if (call.ended) span.fail(call.ended)
+    return result
+  })
 }
 
 /** Chunks come off the wire, and are taken where the call was made. */

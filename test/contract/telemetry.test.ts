@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type CollectedSpan, type Collector, startCollector } from '../support/collector.ts'
 import { type Daemon, eventually, startDaemon, upstreamConfig } from '../support/daemon.ts'
-import { readMetrics, valueOf } from '../support/metrics-text.ts'
+import { figureOf, readMetrics } from '../support/metrics-text.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
 
 const secretWords = 'the-colour-of-my-door'
@@ -247,9 +247,14 @@ describe('/metrics', () => {
   test('counts what happened, no more and no less', async () => {
     const before = await scrape()
     const difference = (after: typeof before, name: string, labels: Record<string, string>) =>
-      (valueOf(after, name, labels) ?? 0) - (valueOf(before, name, labels) ?? 0)
+      (figureOf(after, name, labels) ?? 0) - (figureOf(before, name, labels) ?? 0)
     upstream.script([
-      { toolCalls: [{ name: 'list_directory', arguments: '{}' }, { name: 'no_such_tool_<b>', arguments: '{}' }] },
+      {
+        toolCalls: [
+          { name: 'list_directory', arguments: '{}' },
+          { name: 'no_such_tool_<b>', arguments: '{}' },
+        ],
+      },
       { text: 'Counted.' },
     ])
     const { session_id } = answer
@@ -283,7 +288,7 @@ describe('/metrics', () => {
       unmatched: 1,
       turn: 1,
     })
-    const standing = (name: string, labels = {}) => valueOf(after, name, labels)
+    const standing = (name: string, labels = {}) => figureOf(after, name, labels)
     expect(standing('keel_service_up', { service: 'agent' })).toBe(1)
     expect(standing('keel_service_cpu_seconds_total', { service: 'agent' })).toBeGreaterThan(0)
     expect(standing('keel_breaker_state', { provider: 'mock' })).toBe(0)
@@ -306,6 +311,6 @@ describe('/metrics', () => {
     await keel.client.config.updateConfig({ body: { telemetry: { metrics: false } } })
     expect((await keel.fetch('/metrics')).status).toBe(404)
     await keel.client.config.updateConfig({ body: { telemetry: { metrics: true } } })
-    expect(valueOf(await scrape(), 'keel_uptime_seconds')).toBeGreaterThan(0)
+    expect(figureOf(await scrape(), 'keel_uptime_seconds')).toBeGreaterThan(0)
   })
 })

@@ -126,17 +126,18 @@ function attributesOf(pairs: readonly Buffer[]): Record<string, Attribute> {
   return Object.fromEntries(
     pairs.map((pair) => {
       const message = readMessage(pair)
-      return [fieldsOf(message, 1)[0]?.toString() ?? '', valueOf(fieldsOf(message, 2)[0] ?? Buffer.alloc(0))]
+      return [fieldsOf(message, 1)[0]?.toString() ?? '', attributeValue(fieldsOf(message, 2)[0] ?? Buffer.alloc(0))]
     }),
   )
 }
 
-function valueOf(bytes: Buffer): Attribute {
+function attributeValue(bytes: Buffer): Attribute {
   const [field] = readMessage(bytes)
   if (field?.number === 2) return field.integer === 1n
   if (field?.number === 3) return Number(BigInt.asIntN(64, field.integer ?? 0n))
   if (field?.number === 4) return doubleOf(field.integer ?? 0n)
-  if (field?.number === 5) return fieldsOf(readMessage(field.bytes ?? Buffer.alloc(0)), 1).map((text) => String(valueOf(text)))
+  if (field?.number === 5)
+    return fieldsOf(readMessage(field.bytes ?? Buffer.alloc(0)), 1).map((text) => String(attributeValue(text)))
   return field?.bytes?.toString() ?? ''
 }
 

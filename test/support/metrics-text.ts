@@ -42,7 +42,7 @@ export function readMetrics(text: string): Map<string, MetricFamily> {
 }
 
 /** The value of the one series with exactly these labels; undefined where there is none. */
-export function valueOf(
+export function figureOf(
   families: Map<string, MetricFamily>,
   name: string,
   labels: Record<string, string> = {},
