@@ -40,6 +40,8 @@ export class Metrics {
   readonly #models = new BoundedLabel(labelBounds.models)
   readonly #providers = new BoundedLabel(labelBounds.providers)
   readonly #tools = new BoundedLabel(labelBounds.tools)
+  /** What is read when asked, rather than counted. */
+  readonly #standing = new Set<MetricName>()
   readonly #unsubscribe: () => void
 
   /** Loads the library, which nobody else needs. */
@@ -78,7 +80,9 @@ export class Metrics {
   async text(): Promise<string> {
     const readings = await Promise.all(Object.entries(this.#deps.readers).map((source) => this.#read(...source)))
     const samples = readings.flat()
-    for (const name of new Set(samples.map(([sampled]) => sampled))) this.#metrics[name].reset()
+    for (const [name] of samples) this.#standing.add(name)
+    // Also those whose source could not be asked: an old figure would look like one of now.
+    for (const name of this.#standing) this.#metrics[name].reset()
     for (const [name, value, labels = {}] of samples) this.#put(name, value, labels)
     return this.#registry.metrics()
   }
