@@ -680,7 +680,7 @@ CREATE TABLE turns (
   react_turns INTEGER NOT NULL DEFAULT 0,
   error TEXT,
   created_at TEXT NOT NULL
-  );
+  , trace_id TEXT);
 
 -- trigger embeddings_outdated
 CREATE TRIGGER embeddings_outdated AFTER UPDATE OF content ON memories WHEN old.content IS NOT new.content BEGIN
