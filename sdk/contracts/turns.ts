@@ -26,7 +26,7 @@ export const turn = z.object({
   cached: z.boolean(),
   react_turns: count,
   /** Of the trace that its work is in: 32 hexadecimal digits. */
-  trace_id: z.string().nullable(),
+  trace_id: z.string().nullable().default(null),
 })
 export type Turn = z.infer<typeof turn>
 
