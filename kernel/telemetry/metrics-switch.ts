@@ -1,11 +1,12 @@
 import type { LiveConfig } from '#kernel/config/live-config.ts'
 import { Metrics, type MetricsDeps } from './metrics.ts'
 
-/** The metrics while they are wanted; what happens meanwhile is counted from when they are. */
+/** The metrics while they are wanted. Switched off and on they go on where they were: what the library watches it watches for good. */
 export class MetricsSwitch {
   readonly #config: Pick<LiveConfig, 'current'>
   readonly #deps: MetricsDeps
   #metrics: Metrics | undefined
+  #isOn = false
   #following: Promise<void> = Promise.resolve()
 
   constructor(config: Pick<LiveConfig, 'current'>, deps: MetricsDeps) {
@@ -14,22 +15,22 @@ export class MetricsSwitch {
   }
 
   get current(): Metrics | undefined {
-    return this.#metrics
+    return this.#isOn ? this.#metrics : undefined
   }
 
   /** Brings the setting of this moment into effect; settles when it has. */
   follow(): Promise<void> {
     this.#following = this.#following.then(async () => {
-      const isWanted = this.#config.current().telemetry.metrics
-      if (isWanted === (this.#metrics !== undefined)) return
-      if (isWanted) this.#metrics = await Metrics.open(this.#deps)
-      else this.close()
+      this.#isOn = this.#config.current().telemetry.metrics
+      if (this.#isOn) this.#metrics ??= await Metrics.open(this.#deps)
+      if (this.#isOn) this.#metrics?.resume()
+      else this.#metrics?.pause()
     })
     return this.#following
   }
 
   close(): void {
+    this.#isOn = false
     this.#metrics?.close()
-    this.#metrics = undefined
   }
 }

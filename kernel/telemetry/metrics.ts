@@ -42,7 +42,7 @@ export class Metrics {
   readonly #tools = new BoundedLabel(labelBounds.tools)
   /** What is read when asked, rather than counted. */
   readonly #standing = new Set<MetricName>()
-  readonly #unsubscribe: () => void
+  #unsubscribe = () => {}
 
   /** Loads the library, which nobody else needs. */
   static async open(deps: MetricsDeps): Promise<Metrics> {
@@ -55,7 +55,17 @@ export class Metrics {
     this.contentType = this.#registry.contentType
     this.#metrics = declare(prom, this.#registry)
     prom.collectDefaultMetrics({ register: this.#registry, prefix: 'keel_' })
-    this.#unsubscribe = deps.bus.subscribe(({ type, text }) => this.#event(type, text))
+  }
+
+  /** From here on what happens is counted. */
+  resume(): void {
+    this.#unsubscribe()
+    this.#unsubscribe = this.#deps.bus.subscribe(({ type, text }) => this.#event(type, text))
+  }
+
+  pause(): void {
+    this.#unsubscribe()
+    this.#unsubscribe = () => {}
   }
 
   request({ method: given, route = unmatchedRoute, status, seconds }: CountedRequest): void {
@@ -88,7 +98,7 @@ export class Metrics {
   }
 
   close(): void {
-    this.#unsubscribe()
+    this.pause()
     this.#registry.clear()
   }
 

@@ -20,6 +20,7 @@ async function open(readers: Record<string, () => Sample[] | Promise<Sample[]>> 
   const bus = createEventBus<typeof events>({ db: store.write, log: silent })
   const toolbox = { find: (name: string) => (name.startsWith('tool_') ? ({ name } as Tool) : undefined) }
   const metrics = await Metrics.open({ bus, toolbox, log: silent, readers })
+  metrics.resume()
   onTestFinished(() => {
     metrics.close()
     bus.close()
