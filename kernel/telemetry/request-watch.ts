@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RequestWatch } from '#kernel/http/mount.ts'
 import type { Route } from '#sdk/route.ts'
-import type { Span } from '#sdk/telemetry/span.ts'
-import { newTraceId, parseTraceparent } from '#sdk/telemetry/trace-context.ts'
+import { Span } from '#sdk/telemetry/span.ts'
+import { newSpanId, newTraceId, parseTraceparent } from '#sdk/telemetry/trace-context.ts'
 import { rootSpan, withSpan } from '#sdk/telemetry/tracing.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -30,7 +30,8 @@ export function watchRequests(metrics: () => Pick<Metrics, 'request'> | undefine
     const { span } = watched
     if (!span) return
     span.set({ 'http.response.status_code': status })
-    if (status >= firstErrorStatus || status === hungUpStatus) span.failAs(String(status))
+    if (!response.writableFinished) span.failAs('cancelled')
+    else if (status >= firstErrorStatus) span.failAs(String(status))
     span.end()
   }
 
@@ -54,7 +55,8 @@ export function watchRequests(metrics: () => Pick<Metrics, 'request'> | undefine
 
     answering(request, response, { route: { method, path }, caller: { authenticated } }, work) {
       const watched = all.get(response)
-      if (!watched || !authenticated) return work()
+      if (!watched) return work()
+      if (!authenticated) return withSpan(unkept(watched.traceId), work)
       // Strangers can not write themselves into somebody's trace.
       const caller = parseTraceparent(request.headers.traceparent)
       const attributes = { 'http.request.method': method, 'http.route': path }
@@ -65,4 +67,9 @@ export function watchRequests(metrics: () => Pick<Metrics, 'request'> | undefine
       return withSpan(span, work)
     },
   }
+}
+
+/** The place of a request of which no spans are kept: its lines in the log name it. */
+function unkept(traceId: string): Span {
+  return new Span({ traceId, spanId: newSpanId(), isSampled: false, hasContent: false })
 }

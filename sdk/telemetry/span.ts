@@ -113,10 +113,10 @@ export class Span {
   }
 
   /** Hands it on, once. */
-  end(at: number = preciseNow()): void {
+  end(at?: number): void {
     if (!this.#record || this.#isOver) return
     this.#isOver = true
-    this.#record.end = Math.max(at, this.#record.start)
+    this.#record.end = Math.max(at ?? preciseNow(), this.#record.start)
     this.#sink?.(this.#record)
   }
 }

@@ -18,10 +18,14 @@ const spanIdBytes = 8
 const poolBytes = 4_096
 
 const sampledFlag = 0x01
-const traceparentShape = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
+const traceparentShape = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)/
+/** Of the version that is known. */
+const knownLength = 55
 /** Room for what later versions append. */
 const maxTraceparentLength = 128
 const contentMark = 'keel=content'
+const noTraceId = '0'.repeat(2 * traceIdBytes)
+const noSpanId = '0'.repeat(2 * spanIdBytes)
 
 const pool = Buffer.alloc(poolBytes)
 let used = poolBytes
@@ -37,11 +41,13 @@ export function newSpanId(): string {
 /** The context that a `traceparent` names; undefined for what is malformed, of whatever type. */
 export function parseTraceparent(traceparent: unknown, tracestate?: unknown): TraceContext | undefined {
   if (typeof traceparent !== 'string' || traceparent.length > maxTraceparentLength) return undefined
-  const [, version, traceId, spanId, flags, rest] = traceparentShape.exec(traceparent) ?? []
-  if (traceId === undefined || spanId === undefined || version === 'ff') return undefined
-  if (version === '00' && rest !== undefined) return undefined
-  if (isZero(traceId) || isZero(spanId)) return undefined
-  const isSampled = (Number.parseInt(flags ?? '00', 16) & sampledFlag) === sampledFlag
+  if (!traceparentShape.test(traceparent)) return undefined
+  const version = traceparent.slice(0, 2)
+  const traceId = traceparent.slice(3, 35)
+  const spanId = traceparent.slice(36, 52)
+  if (version === 'ff' || (version === '00' && traceparent.length > knownLength)) return undefined
+  if (traceId === noTraceId || spanId === noSpanId) return undefined
+  const isSampled = (Number.parseInt(traceparent.slice(53, knownLength), 16) & sampledFlag) === sampledFlag
   return { traceId, spanId, isSampled, hasContent: isSampled && tracestate === contentMark }
 }
 
@@ -62,10 +68,6 @@ function randomHex(bytes: number): string {
     }
     const text = pool.toString('hex', used, used + bytes)
     used += bytes
-    if (!isZero(text)) return text
+    if (text !== noTraceId && text !== noSpanId) return text
   }
-}
-
-function isZero(hex: string): boolean {
-  return /^0+$/.test(hex)
 }

@@ -32,7 +32,7 @@ x-team = "${headerSecret}"
   const response = await post('/api/agent/message', { content: `What is ${secretWords}?` })
   traceId = response.headers.get('x-trace-id') ?? ''
   answer = (await response.json()) as typeof answer
-  spans = await collector.traceWith(traceId, 'POST /api/agent/message', 'tools.run', 'memory.remember')
+  spans = await collector.wholeTrace(traceId, 'POST /api/agent/message', 'tools.run', 'memory.remember')
 }, 30_000)
 
 afterAll(async () => {
@@ -155,6 +155,38 @@ describe('the trace of a turn', () => {
   })
 })
 
+test('a caller who hangs up leaves spans that are ended and say so, down to the call of the model', async () => {
+  upstream.script({ chunks: ['Once ', 'upon '], fault: 'hang', afterChunks: 1 })
+  const hangUp = new AbortController()
+  const response = await keel.fetch('/api/agent/message/stream', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ content: 'Tell me a story', no_cache: true }),
+    signal: hangUp.signal,
+  })
+  await upstream.received(3)
+  hangUp.abort()
+  const names = ['POST /api/agent/message/stream', 'invoke_agent keel', 'chat test-model', 'agent.run']
+  const cut = await collector.wholeTrace(response.headers.get('x-trace-id') ?? '', ...names)
+  const errorOf = (name: string) => cut.find((span) => span.name === name && span.failed)?.attributes['error.type']
+  expect(names.map(errorOf)).toEqual(['cancelled', 'interrupted', 'cancelled', 'cancelled'])
+})
+
+test('lines that a service and the kernel write in a trace name it', async () => {
+  upstream.script({ status: 400 })
+  const response = await post('/api/agent/message', { content: 'Fail', no_cache: true })
+  const trace_id = response.headers.get('x-trace-id') ?? ''
+  const logged = async () => (await keel.client.logs.listLogs({ query: { trace_id, lines: 100 } })).entries
+  await eventually('both have written', async () => {
+    const targets = (await logged()).map(({ target }) => target)
+    return targets.includes('inference') && targets.includes('kernel')
+  })
+  const line = (await logged()).find(({ message }) => message === 'a model failed')
+  expect(line).toMatchObject({ target: 'inference', span_id: expect.stringMatching(/^[0-9a-f]{16}$/) })
+  const spans = await collector.wholeTrace(trace_id, 'inference.complete')
+  expect(spans.map(({ spanId }) => spanId)).toContain(line?.span_id)
+})
+
 describe('a caller’s own trace', () => {
   const theirs = { trace: 'abcdef0123456789abcdef0123456789', span: '0123456789abcdef' }
   const traceparent = `00-${theirs.trace}-${theirs.span}-01`
@@ -203,7 +235,7 @@ describe('settings', () => {
     upstream.script({ text: 'Your token is sk-abcdefgh12345678.' })
     const told = await post('/api/agent/message', { content: 'Tell me my token' })
     const told_id = told.headers.get('x-trace-id') ?? ''
-    const whole = await collector.traceWith(told_id, 'POST /api/agent/message', 'invoke_agent keel', 'chat test-model')
+    const whole = await collector.wholeTrace(told_id, 'POST /api/agent/message', 'invoke_agent keel', 'chat test-model')
     const chat = whole.find(({ name }) => name === 'chat test-model')
     expect(chat?.attributes['gen_ai.input.messages']).toContain('Tell me my token')
     expect(chat?.attributes['gen_ai.output.messages']).toContain('Your token is sk-***')

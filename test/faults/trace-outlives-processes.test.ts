@@ -61,7 +61,7 @@ async function answeredTrace(): Promise<CollectedSpan[]> {
   upstream.script({ text: 'Well answered.' })
   const { turn_id } = await keel.client.agent.sendMessage({ body: { content: 'And again' } })
   const { trace_id } = await keel.client.turns.getTurn({ params: { id: turn_id } })
-  return collector.traceWith(trace_id ?? '', 'POST /api/agent/message', turnSpan)
+  return collector.wholeTrace(trace_id ?? '', 'POST /api/agent/message', turnSpan)
 }
 
 test('the agent is killed in the midst of a turn: the next one goes on in the same place of the same trace', async () => {
@@ -73,7 +73,7 @@ test('the agent is killed in the midst of a turn: the next one goes on in the sa
   release()
   expect(content).toBe('Done.')
   const { trace_id } = await keel.client.turns.getTurn({ params: { id: turn_id } })
-  const spans = await collector.traceWith(trace_id ?? '', 'POST /api/agent/message', turnSpan)
+  const spans = await collector.traceWith(trace_id ?? '', 'POST /api/agent/message', turnSpan, 'memory.remember')
   const turns = spans.filter(({ name }) => name === turnSpan)
   expect(turns).toMatchObject([{ failed: false, attributes: { 'keel.turn.id': turn_id } }])
   // One for each process.
@@ -103,7 +103,7 @@ test('the kernel is killed in the midst of a turn: the next one ends the turn’
   expect(turn).toHaveLength(1)
   expect(turn[0]?.process['process.pid']).not.toBe(firstPid)
   // From the message, which the first kernel took.
-  expect(Math.floor(turn[0]?.start ?? 0)).toBe(Date.parse(before.created_at))
+  expect(Math.round(turn[0]?.start ?? 0)).toBe(Date.parse(before.created_at))
   expect(childrenOf(turn[0], spans, 'agent.run').filter(({ failed }) => !failed)).toHaveLength(1)
   // Recovered.
   const whole = await answeredTrace()

@@ -32,6 +32,8 @@ export interface Collector {
   bodies: Buffer[]
   /** How it answers from now on; connections that hang are ended. */
   become(mood: CollectorMood): void
+  /** The spans of a trace that began here, once there is one for each of these names and a parent for each but the first. */
+  wholeTrace(traceId: string, ...names: string[]): Promise<CollectedSpan[]>
   /** The spans of a trace once there is one for each of these names. */
   traceWith(traceId: string, ...names: string[]): Promise<CollectedSpan[]>
   close(): Promise<void>
@@ -68,6 +70,16 @@ export async function startCollector({ port = 0 }: { port?: number } = {}): Prom
   })
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
 
+  async function traceOnce(traceId: string, names: string[], isEnough: (found: CollectedSpan[]) => boolean) {
+    const found = () => spans.filter((span) => span.traceId === traceId)
+    const missing = () => names.filter((name) => !found().some((span) => span.name === name))
+    await eventually('the trace', () => missing().length === 0 && isEnough(found()), 10_000).catch((thrown: Error) => {
+      const seen = found().map(({ name, spanId, parentId }) => `${name} ${spanId} below ${parentId}`)
+      throw new Error(`${thrown.message}: without ${missing().join(', ') || 'parents'}: ${seen.join('; ')}`)
+    })
+    return found()
+  }
+
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     spans,
@@ -78,14 +90,12 @@ export async function startCollector({ port = 0 }: { port?: number } = {}): Prom
       for (const response of hanging) response.destroy()
       hanging.clear()
     },
-    async traceWith(traceId, ...names) {
-      const found = () => spans.filter((span) => span.traceId === traceId)
-      const missing = () => names.filter((name) => !found().some((span) => span.name === name))
-      await eventually('the trace is whole', () => missing().length === 0, 10_000).catch((thrown: Error) => {
-        throw new Error(`${thrown.message}: ${missing()} is missing among ${found().map(({ name }) => name)}`)
-      })
-      return found()
-    },
+    traceWith: (traceId, ...names) => traceOnce(traceId, names, () => true),
+    wholeTrace: (traceId, ...names) =>
+      traceOnce(traceId, names, (found) => {
+        const ids = new Set(['', ...found.map(({ spanId }) => spanId)])
+        return found.every(({ parentId }) => ids.has(parentId))
+      }),
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
