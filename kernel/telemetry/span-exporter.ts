@@ -27,6 +27,8 @@ const warnEveryMs = 60_000
 /** Processes whose description is kept; older ones are described anew. */
 const maxProcesses = 64
 
+const headerVariables = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS'] as const
+
 /** Which process a span is of. */
 export interface SpanSource {
   /** Of a service its name; null of the kernel. */
@@ -66,12 +68,15 @@ export async function openSpanExporter(
   type ReadableSpan = Parameters<InstanceType<typeof BatchSpanProcessor>['onEnd']>[0]
 
   const warn = collectorWarnings(log, new URL(settings.url).host)
-  const otlp = new OTLPTraceExporter({
-    url: settings.url,
-    headers: settings.headers,
-    timeoutMillis: bounds.timeoutMs,
-    concurrencyLimit: concurrency,
-  })
+  const otlp = withoutOtherHeaders(
+    () =>
+      new OTLPTraceExporter({
+        url: settings.url,
+        headers: settings.headers,
+        timeoutMillis: bounds.timeoutMs,
+        concurrencyLimit: concurrency,
+      }),
+  )
   let waiting = 0
   const exporter: ConstructorParameters<typeof BatchSpanProcessor>[0]['exporter'] = {
     export(spans, done) {
@@ -139,6 +144,17 @@ export async function openSpanExporter(
       await Promise.race([processor.shutdown(), late.promise])
       clearTimeout(timer)
     },
+  }
+}
+
+/** The exporter adds what the environment has, whatever collector that was meant for: here it is settled already what this one gets. */
+function withoutOtherHeaders<T>(make: () => T): T {
+  const hidden = headerVariables.map((name) => [name, process.env[name]] as const)
+  for (const name of headerVariables) delete process.env[name]
+  try {
+    return make()
+  } finally {
+    for (const [name, value] of hidden) if (value !== undefined) process.env[name] = value
   }
 }
 

@@ -27,7 +27,9 @@ service_name = "house"
 [telemetry.otlp_headers]
 x-team = "${headerSecret}"
 `
-  keel = await startDaemon({ config: upstreamConfig(upstream.url, telemetry), env: { KEEL_LOG_LEVEL: 'debug' } })
+  // Meant for another collector.
+  const env = { KEEL_LOG_LEVEL: 'debug', OTEL_EXPORTER_OTLP_HEADERS: 'x-elsewhere=secret' }
+  keel = await startDaemon({ config: upstreamConfig(upstream.url, telemetry), env })
   await keel.client.sessions.createSession({ body: { nickname: 'Traced' } })
   const response = await post('/api/agent/message', { content: `What is ${secretWords}?` })
   traceId = response.headers.get('x-trace-id') ?? ''
@@ -151,7 +153,10 @@ describe('the trace of a turn', () => {
   test('tells nothing of what was said, and nothing of it goes to the model’s provider', () => {
     for (const body of collector.bodies) expect(body.includes(secretWords)).toBe(false)
     for (const { headers } of upstream.requests) expect(Object.keys(headers)).not.toContain('traceparent')
-    for (const headers of collector.headers) expect(headers['x-team']).toBe(headerSecret)
+    for (const headers of collector.headers) {
+      expect(headers['x-team']).toBe(headerSecret)
+      expect(headers).not.toHaveProperty('x-elsewhere')
+    }
   })
 })
 
