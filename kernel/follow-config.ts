@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Client } from '#sdk/service.ts'
 import type { toolsService } from '#sdk/services/tools.ts'
+import { detached } from '#sdk/telemetry/tracing.ts'
 import type { LiveConfig } from './config/live-config.ts'
 import type { Context } from './context.ts'
 import type { EventSockets } from './http/websocket.ts'
@@ -49,7 +50,7 @@ export function followConfig(
   }: Followers,
 ): void {
   let apiKey = currentApiKey(home, config.current())
-  config.onChange(async (changed, deferred) => {
+  async function follow(changed: string[], deferred: string[]): Promise<void> {
     setLevel(config.current().agent.log_level)
     await telemetry.configure()
     await metrics.follow()
@@ -73,5 +74,8 @@ export function followConfig(
       const sections = [...new Set(changed.map((path) => path.split('.', 1)[0] ?? path))]
       bus.publish('config_updated', { sections, changed, deferred })
     }
-  })
+  }
+
+  // What is set up anew here outlasts whoever asked for the change.
+  config.onChange((changed, deferred) => detached(() => follow(changed, deferred)))
 }

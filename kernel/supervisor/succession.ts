@@ -123,7 +123,8 @@ export class Succession {
   /** One process is started at a time; who asks meanwhile waits for the same one. */
   #launch(): Promise<void> {
     if (this.#closing) return Promise.reject(new RuntimeError('unavailable', 'Keel is stopping'))
-    this.#launching ??= this.#bringUp().finally(() => {
+    // Whoever asks for a service first is not who its process works for later.
+    this.#launching ??= detached(() => this.#bringUp()).finally(() => {
       this.#launching = undefined
       this.#candidate = undefined
     })
@@ -161,17 +162,13 @@ export class Succession {
 
   #spawn(): ChildProcess {
     const { log, onLog, onSpans, runDir } = this.#deps
-    // Whoever asks for a lazy service first is not who its process works for later.
-    const child: ChildProcess = detached(
-      () =>
-        new ChildProcess(this.#spec, runDir, {
-          onExit: (reason) => this.#left(child, reason),
-          onOverweight: () => this.#replaceOverweight(child),
-          onLog,
-          onSpans: (pid, batch) => onSpans?.(this.#name, pid, batch),
-          onFault: (message, cause) => log.warn({ service: this.#name, err: cause }, message),
-        }),
-    )
+    const child: ChildProcess = new ChildProcess(this.#spec, runDir, {
+      onExit: (reason) => this.#left(child, reason),
+      onOverweight: () => this.#replaceOverweight(child),
+      onLog,
+      onSpans: (pid, batch) => onSpans?.(this.#name, pid, batch),
+      onFault: (message, cause) => log.warn({ service: this.#name, err: cause }, message),
+    })
     return child
   }
 
