@@ -6,7 +6,7 @@ import { newSpanId, newTraceId, parseTraceparent } from '#sdk/telemetry/trace-co
 import { rootSpan, withSpan } from '#sdk/telemetry/tracing.ts'
 import type { Metrics } from './metrics.ts'
 
-export const traceHeader = 'x-trace-id'
+const traceHeader = 'x-trace-id'
 /** The status of a request whose client went away before it was answered. */
 const hungUpStatus = 499
 const firstErrorStatus = 500

@@ -1,18 +1,22 @@
-import type { SpanKind } from '@opentelemetry/api'
 import type { Logger } from 'pino'
-import type { SpanRecord } from '#sdk/telemetry/span.ts'
+import { type SpanRecord, spanBytes } from '#sdk/telemetry/span.ts'
+import { collectorWarnings } from './collector-warnings.ts'
+import { readableSpan } from './readable-span.ts'
 import type { ExportSettings } from './settings.ts'
 
-export interface ExportBounds {
+interface ExportBounds {
   queue: number
+  queueBytes: number
   batch: number
   delayMs: number
   timeoutMs: number
 }
 
-export const exportBounds: ExportBounds = {
+const exportBounds: ExportBounds = {
   /** Spans that wait to be sent; those beyond are counted and dropped. */
   queue: 4_096,
+  /** About how many bytes of them: what was said may be among them. */
+  queueBytes: 16 * 1024 * 1024,
   /** Spans sent at a time: what the event loop is held up for while they are written. */
   batch: 256,
   /** How long a span waits for others, in milliseconds. */
@@ -22,8 +26,6 @@ export const exportBounds: ExportBounds = {
 }
 /** Requests to the collector at once. */
 const concurrency = 2
-/** A collector that can not be reached is told of once in so many milliseconds. */
-const warnEveryMs = 60_000
 /** Processes whose description is kept; older ones are described anew. */
 const maxProcesses = 64
 
@@ -78,9 +80,11 @@ export async function openSpanExporter(
       }),
   )
   let waiting = 0
+  let waitingBytes = 0
   const exporter: ConstructorParameters<typeof BatchSpanProcessor>[0]['exporter'] = {
     export(spans, done) {
       waiting -= spans.length
+      for (const span of spans) waitingBytes -= spanBytes({ attributes: span.attributes as SpanRecord['attributes'] })
       let isOver = false
       const finish = (error?: Error) => {
         if (isOver) return
@@ -131,11 +135,13 @@ export async function openSpanExporter(
 
   return {
     add(record, source) {
-      if (waiting >= bounds.queue) {
+      const bytes = spanBytes(record)
+      if (waiting >= bounds.queue || waitingBytes + bytes > bounds.queueBytes) {
         counts.dropped += 1
         return
       }
       waiting += 1
+      waitingBytes += bytes
       processor.onEnd(readableSpan(record, { resource: resourceOf(source), version }) satisfies ReadableSpan)
     },
     async close(ms) {
@@ -155,63 +161,5 @@ function withoutOtherHeaders<T>(make: () => T): T {
     return make()
   } finally {
     for (const [name, value] of hidden) if (value !== undefined) process.env[name] = value
-  }
-}
-
-const kindNumbers: Record<SpanRecord['kind'], SpanKind> = {
-  internal: 0,
-  server: 1,
-  client: 2,
-  producer: 3,
-  consumer: 4,
-}
-
-function readableSpan<R>(record: SpanRecord, { resource, version }: { resource: R; version: string }) {
-  const { trace_id: traceId, span_id: spanId, parent_id: parentId, remote: isRemote } = record
-  return {
-    name: record.name,
-    kind: kindNumbers[record.kind],
-    spanContext: () => ({ traceId, spanId, traceFlags: 1 }),
-    ...(parentId !== null && { parentSpanContext: { traceId, spanId: parentId, traceFlags: 1, isRemote } }),
-    startTime: hrTime(record.start),
-    endTime: hrTime(record.end),
-    duration: hrTime(record.end - record.start),
-    status: { code: record.failed ? 2 : 0 },
-    attributes: record.attributes,
-    links: [],
-    events: [],
-    ended: true,
-    resource,
-    instrumentationScope: { name: 'keel', version },
-    droppedAttributesCount: 0,
-    droppedEventsCount: 0,
-    droppedLinksCount: 0,
-  }
-}
-
-/** Seconds and nanoseconds. */
-function hrTime(ms: number): [number, number] {
-  const seconds = Math.floor(ms / 1000)
-  return [seconds, Math.min(999_999_999, Math.round((ms - seconds * 1000) * 1e6))]
-}
-
-/** A collector that is away says so now and then, and when it is back. Its own words stay out of the log. */
-function collectorWarnings(log: Logger, collector: string, now: () => number = Date.now) {
-  let warnedAt = Number.NEGATIVE_INFINITY
-  let lost = 0
-  return {
-    failed(error: Error & { code?: unknown }, spans: number) {
-      lost += spans
-      if (now() - warnedAt < warnEveryMs) return
-      warnedAt = now()
-      const { code, message } = error
-      log.warn({ collector, code, reason: message.slice(0, 200), lost }, 'traces could not be sent to the collector')
-    },
-    succeeded() {
-      if (lost === 0) return
-      log.info({ collector, lost }, 'the collector takes traces again')
-      lost = 0
-      warnedAt = Number.NEGATIVE_INFINITY
-    },
   }
 }

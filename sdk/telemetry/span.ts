@@ -40,6 +40,9 @@ export const spanBounds = {
   content: 16_384,
 }
 
+/** Ids, times, name and the keys of its attributes. */
+const bareSpanBytes = 1_024
+
 /** Where the clock on the wall and the one that is never set have come further apart than this, in milliseconds, the first is right. */
 const maxDriftMs = 2
 
@@ -150,6 +153,16 @@ export function recordedSpan(
     failed: false,
   }
   return new Span(context, { record, sink }).set(attributes)
+}
+
+/** About how much memory a span takes, in bytes, for whoever has many of them wait. */
+export function spanBytes({ attributes }: Pick<SpanRecord, 'attributes'>): number {
+  let bytes = bareSpanBytes
+  for (const value of Object.values(attributes)) {
+    if (typeof value === 'string') bytes += value.length
+    else if (Array.isArray(value)) for (const text of value) bytes += text.length
+  }
+  return bytes
 }
 
 function isFull({ attributes }: SpanRecord): boolean {

@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openConfig } from '#kernel/config/live-config.ts'
+import { collectorWarnings } from '#kernel/telemetry/collector-warnings.ts'
 import { exportSettings } from '#kernel/telemetry/settings.ts'
 import { type ExportCounts, openSpanExporter } from '#kernel/telemetry/span-exporter.ts'
 import { Telemetry } from '#kernel/telemetry/telemetry.ts'
@@ -19,7 +20,7 @@ beforeEach(async () => {
 })
 afterEach(() => collector.close())
 
-const bounds = { queue: 20, batch: 5, delayMs: 5, timeoutMs: 120 }
+const bounds = { queue: 20, queueBytes: 1024 * 1024, batch: 5, delayMs: 5, timeoutMs: 120 }
 const kernel = { service: null, pid: 1 }
 
 function logLines() {
@@ -93,6 +94,37 @@ test('what a collector does not take in time is counted, told once, and what com
   ])
   expect(lines[1]).toMatchObject({ lost: 25 })
   await exporter.close(1_000)
+})
+
+test('large spans wait in smaller number, and make room again when they leave', async () => {
+  const { exporter, counts, isOver } = await open()
+  collector.become('hang')
+  const large = { ...span(), attributes: { said: 'x'.repeat(300_000) } }
+  for (let n = 0; n < 10; n++) exporter.add(large, kernel)
+  expect(counts.dropped).toBe(7)
+  collector.become('well')
+  await eventually('they have left', () => isOver() === 10)
+  for (let n = 0; n < 3; n++) exporter.add(large, kernel)
+  await exporter.close(2_000)
+  expect(counts.dropped).toBe(7)
+  expect(collector.spans.length).toBeGreaterThanOrEqual(3)
+})
+
+test('one that comes and goes is told of once a minute', () => {
+  const { log, lines } = logLines()
+  let now = 0
+  const warnings = collectorWarnings(log, 'host', () => now)
+  for (let n = 0; n < 100; n++) {
+    warnings.failed(new Error('gone'), 1)
+    warnings.succeeded()
+    now += 1_000
+  }
+  expect(lines.map(({ level, lost }) => [level, lost])).toEqual([
+    [40, 1],
+    [30, 1],
+    [40, 60],
+    [30, 60],
+  ])
 })
 
 test.each<[string, () => Promise<unknown> | unknown]>([

@@ -4,7 +4,7 @@ import { Peer } from '#sdk/rpc/peer.ts'
 import type { SpanRecord } from '#sdk/telemetry/span.ts'
 import { maxBatchSpans, spanBatch, spansNotice } from '#sdk/telemetry/span-batch.ts'
 import { relaySpans } from '#sdk/telemetry/span-relay.ts'
-import { activeSpan, doneIn, rootSpan, withSpan } from '#sdk/telemetry/tracing.ts'
+import { activeSpan, doneIn, rootSpan, servedSpan, withSpan } from '#sdk/telemetry/tracing.ts'
 import { eventually } from '../support/daemon.ts'
 import { keptSpans } from '../support/kept-spans.ts'
 import { probe } from '../support/services/probe-contract.ts'
@@ -104,4 +104,26 @@ test('a service hands its spans over in batches that the kernel takes, and count
   expect(batches.flatMap(({ spans }) => spans).length).toBe(2_048)
   expect(batches.reduce((sum, { dropped }) => sum + dropped, 0)).toBe(100)
   expect(batches[0]?.spans[0]?.name).toBe('span 0')
+})
+
+test('large spans leave in smaller batches, and no more of them wait than there is room for', () => {
+  const frames: number[] = []
+  const relay = relaySpans({
+    notify: (_method, params) => void frames.push(Buffer.byteLength(JSON.stringify(params))),
+    bufferedBytes: 0,
+  })
+  try {
+    const caller = { ...rootSpan('caller').context, isSampled: true, hasContent: true }
+    for (let n = 0; n < 1_000; n++)
+      servedSpan('large', caller)
+        .setContent('said', () => 'x'.repeat(16_384))
+        .end()
+    relay.flush()
+  } finally {
+    relay.stop()
+  }
+  expect(Math.max(...frames)).toBeLessThan(600 * 1024)
+  const all = frames.reduce((sum, bytes) => sum + bytes, 0)
+  expect(all).toBeGreaterThan(7 * 1024 * 1024)
+  expect(all).toBeLessThan(9 * 1024 * 1024)
 })
