@@ -27,6 +27,7 @@ import type { Catalogs } from './skills/catalog/catalog.ts'
 import type { Skills } from './skills/registry.ts'
 import type { Store } from './store/store.ts'
 import type { Supervisor } from './supervisor/supervisor.ts'
+import type { Metrics } from './telemetry/metrics.ts'
 import type { Toolbox } from './tools/toolbox.ts'
 import type { InFlight } from './turns/in-flight.ts'
 import type { TurnRunner } from './turns/turn-runner.ts'
@@ -69,4 +70,6 @@ export interface Context {
   inFlight: InFlight
   rateLimits: RateLimits
   tickets: Tickets
+  /** Undefined where they are not wanted. */
+  readonly metrics: Metrics | undefined
 }

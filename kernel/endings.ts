@@ -13,10 +13,12 @@ import type { Replays } from './observatory/replay/replays.ts'
 import type { Scheduler } from './scheduler/scheduler.ts'
 import type { Store } from './store/store.ts'
 import type { Supervisor } from './supervisor/supervisor.ts'
+import type { MetricsSwitch } from './telemetry/metrics-switch.ts'
+import type { Telemetry } from './telemetry/telemetry.ts'
 import type { TurnRunner } from './turns/turn-runner.ts'
 
 /** How long each part of a stop may take, in milliseconds; together they stay under ten seconds. */
-const stopMs = { turns: 4_000, requests: 1_500, channels: 1_000, browser: 1_500, services: 1_500 }
+const stopMs = { turns: 4_000, requests: 1_500, channels: 1_000, browser: 1_500, services: 1_500, spans: 500 }
 /**
  * The same for a kernel that makes room for another: first all are served, then for `requests` those who have already
  * asked, then nobody until the next one is there.
@@ -28,6 +30,7 @@ const handoverMs = {
   browser: 500,
   sockets: 250,
   services: 0,
+  spans: 250,
   lastAnswers: 250,
 }
 
@@ -50,6 +53,8 @@ interface Parts {
   log: Logger
   feed: LiveLogFeed
   lock: HomeLock
+  telemetry: Pick<Telemetry, 'close'>
+  metrics: Pick<MetricsSwitch, 'close'>
   stopHousekeeping: () => void
   /** Closes what watches folders and waits for people. */
   closeGuests: () => Promise<void>
@@ -74,17 +79,21 @@ export function kernelEndings(parts: Parts) {
     log,
     feed,
     lock,
+    telemetry,
+    metrics,
     stopHousekeeping,
     closeGuests,
     closeLog,
   } = parts
 
-  async function release(servicesMs: number): Promise<void> {
+  async function release(servicesMs: number, spansMs: number): Promise<void> {
     await closeGuests()
     await supervisor.close(servicesMs)
     // What they have told last is taken a moment later.
     await nextTick()
+    await telemetry.close(spansMs)
     costs.close()
+    metrics.close()
     bus.close()
     await store.close()
     log.info('Keel has stopped')
@@ -104,7 +113,7 @@ export function kernelEndings(parts: Parts) {
       await Promise.all([memory.close(), browser.close(stopMs.browser)])
       await sockets.close()
       await serverClosed
-      await release(stopMs.services)
+      await release(stopMs.services, stopMs.spans)
     },
 
     /** Serves for as long as it can, for another kernel that waits. Returns when it stopped accepting, in milliseconds since 1970. */
@@ -124,7 +133,7 @@ export function kernelEndings(parts: Parts) {
       await sockets.close({ code: serviceRestartCode, reason: 'service restart', graceMs: handoverMs.sockets })
       await supervisor.close(handoverMs.services)
       await server.close(handoverMs.lastAnswers)
-      await release(handoverMs.services)
+      await release(handoverMs.services, handoverMs.spans)
       return stoppedAt
     },
   }

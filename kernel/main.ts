@@ -69,6 +69,10 @@ import { openStore } from './store/store.ts'
 import { faultText } from './store/store-fault.ts'
 import { closeCutOffCalls } from './store/tool-calls.ts'
 import { startSupervisor } from './supervisor/supervisor.ts'
+import { gaugeReaders } from './telemetry/gauges.ts'
+import { MetricsSwitch } from './telemetry/metrics-switch.ts'
+import { watchRequests } from './telemetry/request-watch.ts'
+import { Telemetry } from './telemetry/telemetry.ts'
 import { builtinToolsOf } from './tools/builtin-tools.ts'
 import { toolSettingsOf } from './tools/settings.ts'
 import { openToolbox } from './tools/toolbox.ts'
@@ -140,6 +144,9 @@ export async function startKernel({
     })
     undo.push(closeLog)
     for (const warning of config.warnings()) log.warn(warning)
+    const telemetry = new Telemetry({ config, env, version, log })
+    undo.push(() => telemetry.close(0))
+    await telemetry.configure()
 
     const store = openStore(config.current().database.path, {
       onFault: (err) => log.error({ err }, 'work on the database failed'),
@@ -155,7 +162,7 @@ export async function startKernel({
     const budgets = new BudgetLedger({ db: store.write, bus, log, lines: () => budgetLinesOf(config.current()) })
     // Whoever made calls under an earlier kernel is gone with it.
     budgets.closeAbandoned()
-    const costs = new CostLedger(store.write, log, budgets)
+    const costs = new CostLedger(store.write, log, budgets, (cost) => metrics.current?.cost(cost))
 
     const providerKeys = openProviderKeys(secrets, env, (err) => log.error({ err }, 'a stored key can not be read'))
     const settings = () => inferenceSettingsOf(config.current(), providerKeys, modelOverride.current())
@@ -257,6 +264,7 @@ export async function startKernel({
       runDir: home.run,
       log,
       onLog: (service, line, stream) => logServiceLine(log, service, line, stream),
+      onSpans: (service, pid, batch) => telemetry.takeSpans({ service, pid }, batch),
       onStateChange: ({ name, state, pid, generation, last_error }) => {
         bus.publish('service_state_changed', { service: name, state, pid, generation, reason: last_error })
         if (name === 'memory' && state === 'ready') memory.wake()
@@ -369,6 +377,9 @@ export async function startKernel({
       inFlight,
       rateLimits,
       tickets,
+      get metrics() {
+        return metrics.current
+      },
     }
     const origins = new OriginPolicy({
       port: () => server.port,
@@ -386,6 +397,24 @@ export async function startKernel({
       version,
       log,
     })
+    const spans = telemetry.counts
+    const standing = {
+      version,
+      startedAt,
+      config,
+      store,
+      bus,
+      supervisor,
+      inferenceView,
+      turns,
+      memory,
+      sockets,
+      spans,
+    }
+    const readers = gaugeReaders(standing)
+    const metrics = new MetricsSwitch(config, { bus, toolbox, log, readers })
+    undo.push(() => metrics.close())
+    await metrics.follow()
     const handle = createApp({
       areas,
       context,
@@ -395,6 +424,7 @@ export async function startKernel({
       pending: new Set(pendingRoutes),
       unlimited: unlimitedRoutes,
       beforeChange: () => store.free(),
+      watch: watchRequests(() => metrics.current),
     })
     const server = createHttpServer({ handle, upgrade: sockets.upgrade })
 
@@ -414,6 +444,8 @@ export async function startKernel({
       supervisor,
       tickets,
       sockets,
+      telemetry,
+      metrics,
     })
 
     closeCutOffCalls(store.write)
@@ -459,6 +491,8 @@ export async function startKernel({
       log,
       feed,
       lock,
+      telemetry,
+      metrics,
       stopHousekeeping,
       closeGuests,
       closeLog,

@@ -29,7 +29,6 @@ export const pendingRoutes = [
   'runtime.registerDiscoveredAgent',
   'runtime.verifyDevice',
   'runtime.verifyDiscoveredAgent',
-  'shell.getMetrics',
   'subagents.createSubagent',
   'subagents.deleteSubagent',
   'subagents.getSubagent',

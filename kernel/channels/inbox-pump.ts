@@ -13,6 +13,7 @@ import { channelUpdate, type InboundMessage, type InboundPress } from '#sdk/chan
 import { timestamp } from '#sdk/ids.ts'
 import type { Client } from '#sdk/service.ts'
 import type { channelsService } from '#sdk/services/channels.ts'
+import { doneIn, rootSpan } from '#sdk/telemetry/tracing.ts'
 import { apology } from './answer-turn.ts'
 import { conversationKey } from './conversation.ts'
 import { type Handled, handleMessage, type MessageDeps } from './handle-message.ts'
@@ -47,7 +48,7 @@ export class InboxPump extends LanePump<InboxRow> {
         laneOf: conversationKey,
         dueAt: ({ not_before }) => not_before,
         async work(row, signal) {
-          await handleUpdate(row, signal, deps)
+          await doneIn(receivedSpan(row), () => handleUpdate(row, signal, deps))
           return 0
         },
       },
@@ -61,6 +62,16 @@ export function countBusyTurns(channel: string, { store, turns }: Pick<InboxDeps
   return listWorkingUpdates(store.read).filter(
     (row) => row.channel === channel && row.turn_id !== null && turns().find(row.turn_id)?.live.parked === false,
   ).length
+}
+
+/** What it leads to is of the same trace. */
+function receivedSpan({ channel, attempts }: InboxRow) {
+  const attributes = {
+    'messaging.system': channel,
+    'messaging.operation.type': 'process',
+    'keel.update.attempt': attempts + 1,
+  }
+  return rootSpan(`process ${channel}`, { kind: 'consumer', attributes })
 }
 
 async function handleUpdate(row: InboxRow, signal: AbortSignal, deps: InboxDeps): Promise<void> {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { StoreError } from '#kernel/store/store-fault.ts'
 import { type PlatformName, platformName } from '#sdk/channels/platforms.ts'
+import { detached } from '#sdk/telemetry/tracing.ts'
 
 /** How long a channel waits after a fault of our own, and while the database takes no writes, in milliseconds. */
 const faultMs = 5_000
@@ -97,7 +98,7 @@ export class LanePump<Row> {
   #begin(channel: PlatformName, lanes: ChannelLanes, row: Row): void {
     const lane = this.#work.laneOf(row)
     lanes.busy.add(lane)
-    const done = Promise.try(this.#work.work, row, this.#abort.signal)
+    const done = detached(() => Promise.try(this.#work.work, row, this.#abort.signal))
       .catch((thrown) => (this.#abort.signal.aborted ? 0 : this.#faultWait(channel, thrown)))
       .then((waitMs) => {
         if (waitMs > 0) lanes.heldUntil = Math.max(lanes.heldUntil, Date.now() + waitMs)

@@ -12,6 +12,7 @@ import {
 } from '#kernel/store/channel-outbox.ts'
 import type { Store } from '#kernel/store/store.ts'
 import { endedUnderCall } from '#kernel/supervisor/supervised-service.ts'
+import { inTrace } from '#kernel/turns/turn-trace.ts'
 import type { MessageButton, OutboundAttachment, SendOutcome } from '#sdk/channels/message.ts'
 import type { PlatformName } from '#sdk/channels/platforms.ts'
 import { isErrorOf, reasonOf } from '#sdk/errors.ts'
@@ -20,6 +21,7 @@ import { jitter } from '#sdk/jitter.ts'
 import { redactText } from '#sdk/redact.ts'
 import type { Client } from '#sdk/service.ts'
 import type { channelsService } from '#sdk/services/channels.ts'
+import type { SpanStart } from '#sdk/telemetry/span.ts'
 import { conversationKey } from './conversation.ts'
 import { LanePump } from './lane-pump.ts'
 
@@ -64,7 +66,8 @@ export class OutboxPump extends LanePump<DeliveryRow> {
         heads: (channel) => listDeliveryHeads(deps.store.read, channel),
         laneOf: conversationKey,
         dueAt: ({ next_retry_at }) => next_retry_at,
-        work: (row, signal) => sender.send(row, signal),
+        work: (row, signal) =>
+          inTrace(deps.store.read, row.turn_id, `send ${row.channel}`, sendStart(row), () => sender.send(row, signal)),
       },
       deps.log,
     )
@@ -196,6 +199,15 @@ class Sender {
     log.error({ delivery_id: id, channel, ...failure }, 'a message can not be sent and is a dead letter')
     bus.publish('dead_letter', { id, channel, attempts: failure.attempts, error: failure.error })
   }
+}
+
+function sendStart({ channel, attempts }: DeliveryRow): SpanStart {
+  const attributes = {
+    'messaging.system': channel,
+    'messaging.operation.type': 'send',
+    'keel.delivery.attempt': attempts + 1,
+  }
+  return { kind: 'producer', attributes }
 }
 
 function shown(error: string): string {

@@ -12,6 +12,7 @@ export interface LogsOptions {
   level?: string
   target?: string
   search?: string
+  trace?: string
 }
 
 const defaultLines = 50
@@ -38,7 +39,7 @@ export async function showLogs(session: CliSession, { follow, ...options }: Logs
   for (const entry of entries) printEntry(entry, out)
 }
 
-function queryOf({ lines, level, target, search }: LogsOptions) {
+function queryOf({ lines, level, target, search, trace }: LogsOptions) {
   const count = lines === undefined ? defaultLines : Number(lines)
   if (!Number.isInteger(count) || count < 1 || count > maxLines) {
     throw new RuntimeError(
@@ -53,7 +54,7 @@ function queryOf({ lines, level, target, search }: LogsOptions) {
       `--level: expected one of ${logLevel.options.join(', ')}, got ${JSON.stringify(level)}`,
     )
   }
-  return { lines: count, level: parsed.data, target, q: search }
+  return { lines: count, level: parsed.data, target, q: search, trace_id: trace }
 }
 
 const styles = { trace: 'dim', debug: 'dim', info: 'green', warn: 'yellow', error: 'red' } as const

@@ -129,6 +129,7 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
     .option('--level <level>', 'the least level: trace, debug, info, warn, error')
     .option('--target <name>', 'only of this service')
     .option('--search <text>', 'only with this text')
+    .option('--trace <id>', 'only of this trace')
     .action((options, command: Command) => showLogs(session(command), options))
 
   program

@@ -126,3 +126,23 @@ export function tableList<T extends z.ZodType>(entry: T) {
 export function record<T extends z.ZodType>(value: T) {
   return z.record(z.string(), value, 'expected a table')
 }
+
+/** An address of the operator's choice. `instead` says where what may not stand in it belongs. */
+export function httpUrl(instead: string) {
+  return z.string('expected a URL such as "https://api.example.org"').superRefine((value, issues) => {
+    const parsed = URL.canParse(value) ? new URL(value) : undefined
+    if (!parsed || !/^https?:$/.test(parsed.protocol)) {
+      issues.addIssue('expected a URL that begins with http:// or https://')
+    } else if (parsed.username !== '' || parsed.password !== '') {
+      issues.addIssue(`expected a URL without a user name and password; ${instead}`)
+    }
+  })
+}
+
+export function isHeaderName(value: string): boolean {
+  return /^[A-Za-z0-9-]+$/.test(value)
+}
+
+export const headerValue = z
+  .string('expected text')
+  .refine((value) => !/[\r\n\0]/.test(value), 'expected one line of text')

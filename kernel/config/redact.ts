@@ -44,14 +44,17 @@ const shownProviderKeys = [
 
 /** The configuration as `GET /api/config` shows it: no secret in it, and how each provider's key stands. */
 export function redactedConfig(config: Config, keyOf: (name: string, provider: ProviderConfig) => KeyState): Table {
-  const { providers, server, ...rest } = config
+  const { providers, server, telemetry, ...rest } = config
   const { api_key: _, ...shownServer } = server
   const shownProviders = Object.entries(providers).map(([name, provider]) => {
     const { source, status } = keyOf(name, provider)
     const shown = Object.fromEntries(shownProviderKeys.map((key) => [key, hideSecrets(provider[key], key)]))
     return [name, { ...shown, _key_status: status, _key_source: source, _provider_name: name }]
   })
-  const sections = hideSecrets({ ...rest, server: shownServer }) as Table
+  // Whatever a collector's headers are called, they are there to let Keel in.
+  const otlp_headers = Object.fromEntries(Object.keys(telemetry.otlp_headers).map((name) => [name, placeholder]))
+  const shownTelemetry = { ...telemetry, otlp_headers }
+  const sections = hideSecrets({ ...rest, server: shownServer, telemetry: shownTelemetry }) as Table
   return { ...sections, providers: Object.fromEntries(shownProviders) }
 }
 

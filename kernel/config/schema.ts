@@ -12,6 +12,7 @@ import { retention } from './sections/retention.ts'
 import { scheduler } from './sections/scheduler.ts'
 import { approvals, security } from './sections/security.ts'
 import { cors, daemon, database, egress, server, update } from './sections/server.ts'
+import { telemetry } from './sections/telemetry.ts'
 
 export type { ProviderConfig } from './sections/providers.ts'
 
@@ -57,6 +58,7 @@ export const configSchema = z.strictObject(
     obsidian,
     cors,
     egress,
+    telemetry,
   },
   'expected a table',
 )

@@ -34,6 +34,8 @@ const pageEvents = 500
 /** Announces what happened: numbered, kept for a while, and never waited for. */
 export interface EventBus<E extends EventTable = typeof events> {
   readonly position: EventPosition
+  /** Events that were told and could not be stored. */
+  readonly dropped: number
   publish<N extends keyof E & string>(name: N, fields: z.input<E[N]>): void
   /** At most `limit` events after `seq`. An empty page without a gap means that nothing is missing. */
   since(seq: number, options?: { epoch?: string; limit?: number }): EventPage
@@ -71,6 +73,10 @@ export function createEventBus<E extends EventTable>({
   return {
     get position() {
       return { seq: journal.last, epoch }
+    },
+
+    get dropped() {
+      return journal.dropped
     },
 
     publish(type, fields) {

@@ -26,6 +26,8 @@ const sequenceBlock = 10_000
  */
 export class EventJournal {
   readonly epoch: string
+  /** Events that could not be stored and gave way to newer ones. */
+  dropped = 0
   readonly #db: WritableDb
   readonly #log: Logger
   #last: number
@@ -59,7 +61,10 @@ export class EventJournal {
 
   append(event: StoredEvent): void {
     this.#pending.push(event)
-    if (this.#pending.length > journalMaxEvents) this.#pending.shift()
+    if (this.#pending.length > journalMaxEvents) {
+      this.#pending.shift()
+      this.dropped += 1
+    }
     if (this.#pending.length === flushAtEvents) this.#workSoon()
     else this.#timer ??= setTimeout(() => this.flush(), flushEveryMs)
   }

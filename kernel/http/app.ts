@@ -15,7 +15,7 @@ export interface AppOptions<T extends Record<string, RouteTable>, C> extends Mou
 
 /** Everything between a parsed HTTP head and an answer. */
 export function createApp<T extends Record<string, RouteTable>, C>(options: AppOptions<T, C>): RequestListener {
-  const { areas, origins, log } = options
+  const { areas, origins, log, watch } = options
   const serve = mount<T, C>(areas, options)
 
   return (request, response) => {
@@ -24,6 +24,7 @@ export function createApp<T extends Record<string, RouteTable>, C>(options: AppO
     response.on('error', (error) => log.warn({ err: error, path: pathOf(request) }, 'an answer could not be written'))
     const requestId = newId()
     response.setHeader('x-request-id', requestId)
+    watch?.begin(request, response)
     if (log.isLevelEnabled('debug')) logAccess(request, response, log.child({ request_id: requestId }))
     try {
       origins.checkHost(request)
@@ -42,9 +43,8 @@ function logAccess(request: IncomingMessage, response: ServerResponse, log: Logg
   response.once('close', () => {
     const { method } = request
     const ms = Math.round((performance.now() - startedAt) * 10) / 10
-    log.debug(
-      { method, path: pathOf(request), status: response.statusCode, ms, complete: response.writableFinished },
-      'request',
-    )
+    const complete = response.writableFinished
+    const trace_id = response.getHeader('x-trace-id')
+    log.debug({ method, path: pathOf(request), status: response.statusCode, ms, complete, trace_id }, 'request')
   })
 }

@@ -7,7 +7,7 @@ import { type HttpMethod, literalBeforeParameter, type Route, type RouteTable } 
 import { type PublicFile, pathOf, sendFile, sendJson, sendProblem } from './answer.ts'
 import { routeBody } from './body.ts'
 import { errorStyleOfPath } from './error-styles.ts'
-import type { Gate } from './gate.ts'
+import type { Caller, Gate } from './gate.ts'
 import type { HandlerRequest, Handlers } from './handler.ts'
 import { parsePart } from './issues.ts'
 import { answered, Reply } from './reply.ts'
@@ -29,8 +29,25 @@ export interface MountOptions<C> {
   unlimited?: ReadonlySet<string>
   /** Awaited before a call that may change something, but for those to the doors of other APIs, which see to it themselves. */
   beforeChange?: () => Promise<void>
+  /** Told of each request and of what it is for. */
+  watch?: RequestWatch
   /** The dashboard's files by path, asked for where no route matches: public, and not counted. */
   publicFile?: (path: string) => PublicFile | undefined
+}
+
+/** Follows requests, by the template of their route and never by their path. */
+export interface RequestWatch {
+  /** It has come in, and nobody has looked at it yet. */
+  begin(request: IncomingMessage, response: ServerResponse): void
+  /** It is let in and is answered by `work`. */
+  answering<T>(
+    request: IncomingMessage,
+    response: ServerResponse,
+    matched: { route: Route; caller: Caller },
+    work: () => T,
+  ): T
+  /** It is for this route, whether it is let in or not. */
+  routed(response: ServerResponse, route: Route): void
 }
 
 /** Any handler, as the router calls it: the parse before each call earns the types that its own declaration has. */
@@ -61,7 +78,7 @@ interface PlainRouter {
 /** An express router over all areas. What no route takes is answered too: 405 on a known path, else 404. */
 export function mount<T extends Record<string, RouteTable>, C>(
   areas: Areas<T, C>,
-  { context, gate, log, pending = new Set(), unlimited = new Set(), beforeChange, publicFile }: MountOptions<C>,
+  { context, gate, log, pending = new Set(), unlimited = new Set(), beforeChange, watch, publicFile }: MountOptions<C>,
 ): RequestListener {
   const router = Router({ caseSensitive: true, strict: true })
   /** Most calls go to paths without parameters: those are found without asking one route after the other. */
@@ -73,18 +90,32 @@ export function mount<T extends Record<string, RouteTable>, C>(
     const style = route.options.errors ?? errorStyleOfPath(route.path)
     const serve = (request: RoutedRequest, response: ServerResponse) => {
       const reply = new Reply(response)
-      answerRoute(mounted, request, response, reply).catch((thrown: unknown) =>
-        sendProblem(request, response, thrown, { style, log, stream: reply.stream }),
-      )
+      const refuse = (thrown: unknown) => sendProblem(request, response, thrown, { style, log, stream: reply.stream })
+      watch?.routed(response, route)
+      let caller: Caller
+      try {
+        caller = gate.admit(request, { isPublic: route.options.auth === 'public', isCounted: mounted.isCounted })
+      } catch (thrown) {
+        refuse(thrown)
+        return
+      }
+      const answer = () => answerRoute(mounted, { request, response, reply, caller }).catch(refuse)
+      void (watch ? watch.answering(request, response, { route, caller }, answer) : answer())
     }
     router[lowerMethods[route.method]](route.path, serve)
     if (!route.path.includes(':')) literal.set(`${route.method} ${route.path}`, serve)
   }
 
-  async function answerRoute(mounted: MountedRoute<C>, request: RoutedRequest, response: ServerResponse, reply: Reply) {
-    const { route, handler, isCounted } = mounted
+  async function answerRoute(
+    { route, handler }: MountedRoute<C>,
+    {
+      request,
+      response,
+      reply,
+      caller,
+    }: { request: RoutedRequest; response: ServerResponse; reply: Reply; caller: Caller },
+  ) {
     const { options } = route
-    const caller = gate.admit(request, { isPublic: options.auth === 'public', isCounted })
     if (!handler) throw new RuntimeError('not_implemented', `${options.summary} is not implemented yet`)
     const query = options.query && parsePart(options.query, queryOf(request), 'query')
     const body = await routeBody(request, options)

@@ -6,7 +6,7 @@ import { canonicalIp } from './client-ip.ts'
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]']
 const allowedMethods = 'GET, POST, PUT, DELETE'
 const allowedHeaders = 'content-type, authorization, x-api-key'
-const exposedHeaders = 'x-request-id, x-total-count, retry-after'
+const exposedHeaders = 'x-request-id, x-trace-id, x-total-count, retry-after'
 const readMethods = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 export interface OriginSettings {

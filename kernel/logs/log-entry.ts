@@ -7,6 +7,7 @@ export interface LogFilter {
   target?: string | undefined
   /** A part of the message, in any case. */
   q?: string | undefined
+  trace_id?: string | undefined
   /** ISO-8601; entries of that time and later. */
   since?: string | undefined
 }
@@ -31,7 +32,15 @@ export function parseLogLine(line: string): LogEntry | undefined {
     level,
     message: message + causeOf(record.err),
     ...(typeof record.target === 'string' && { target: record.target }),
+    ...idOf('trace_id', record),
+    ...idOf('span_id', record),
   }
+}
+
+/** A service may write what it likes; what is no id is none. */
+function idOf(key: 'trace_id' | 'span_id', record: Record<string, unknown>): Partial<LogEntry> {
+  const id = record[key]
+  return typeof id === 'string' && /^[0-9a-f]{16,32}$/.test(id) ? { [key]: id } : {}
 }
 
 /** What made the line, where the message does not already say it. */
@@ -40,10 +49,11 @@ function causeOf(err: unknown): string {
   return `: ${err.message}`
 }
 
-export function matches(entry: LogEntry, { level, target, q, since }: LogFilter): boolean {
+export function matches(entry: LogEntry, { level, target, q, since, trace_id }: LogFilter): boolean {
   if (level !== undefined && levels.indexOf(entry.level) < levels.indexOf(level)) return false
   if (target !== undefined && entry.target !== target) return false
   if (since !== undefined && entry.timestamp < since) return false
+  if (trace_id !== undefined && entry.trace_id !== trace_id) return false
   return q === undefined || entry.message.toLowerCase().includes(q.toLowerCase())
 }
 

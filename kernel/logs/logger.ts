@@ -1,6 +1,7 @@
 import { type Logger, pino } from 'pino'
 import type { PrettyOptions } from 'pino-pretty'
 import type { LogLevel } from '#sdk/contracts/logs.ts'
+import { logIds } from '#sdk/telemetry/log-ids.ts'
 import { LiveLogFeed } from './log-feed.ts'
 import { pruneLogs } from './prune-logs.ts'
 import { redactLine } from './redact-line.ts'
@@ -44,7 +45,7 @@ export async function openLogger({ dir, level, maxDays, env = process.env, ...op
       level,
       base: null,
       mixin: (fields, _level, logger) =>
-        'target' in fields || 'target' in logger.bindings() ? {} : { target: 'kernel' },
+        'target' in fields || 'target' in logger.bindings() ? logIds() : { target: 'kernel', ...logIds() },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       hooks: { streamWrite: redactLine },

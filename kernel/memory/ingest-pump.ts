@@ -5,11 +5,13 @@ import { type IngestRow, nextIngest, nextIngestAt, postponeIngest, takeIngest } 
 import type { Store } from '#kernel/store/store.ts'
 import { StoreError } from '#kernel/store/store-fault.ts'
 import { endedUnderCall } from '#kernel/supervisor/supervised-service.ts'
+import { inTrace } from '#kernel/turns/turn-trace.ts'
 import { isErrorOf, RuntimeError, reasonOf } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
 import { redactText } from '#sdk/redact.ts'
 import type { Client } from '#sdk/service.ts'
 import { memoryBounds, type memoryService } from '#sdk/services/memory.ts'
+import { detached } from '#sdk/telemetry/tracing.ts'
 import type { Announce } from './announce.ts'
 import { exchangeOf } from './exchange.ts'
 import type { MemoryWork } from './memory-work.ts'
@@ -53,7 +55,8 @@ export class IngestPump {
   wake(): void {
     if (this.#isClosed) return
     this.#isWanted = true
-    this.#pumping ??= this.#pump()
+    // It goes on with other turns than the one that woke it.
+    this.#pumping ??= detached(() => this.#pump())
       .catch((err) => this.#putOff(absentMs, err))
       .finally(() => {
         this.#pumping = undefined
@@ -86,7 +89,9 @@ export class IngestPump {
   async #take(row: IngestRow): Promise<number> {
     const { work, store, log } = this.#deps
     try {
-      await work.runBehind((signal) => this.#ingest(row.turn_id, signal))
+      await work.runBehind((signal) =>
+        inTrace(store.read, row.turn_id, 'memory.remember', {}, () => this.#ingest(row.turn_id, signal)),
+      )
       return 0
     } catch (thrown) {
       if (this.#isClosed) return 0

@@ -9,6 +9,7 @@ import type { CallContext, Client, Params } from '#sdk/service.ts'
 import type { Authority } from '#sdk/services/agent.ts'
 import type { kernelForAgent } from '#sdk/services/kernel.ts'
 import type { memoryService, Recalled } from '#sdk/services/memory.ts'
+import { activeSpan } from '#sdk/telemetry/tracing.ts'
 
 type RecallMethod = (typeof kernelForAgent)['methods']['recall']
 
@@ -50,7 +51,9 @@ export async function recallForTurn(
   const owner = ownerFor(authority, agent_id, scopeOf(store.read, session_id))
   const request = { ...owner, session_id, text: model_text, budget_tokens, shown_message_ids, now: timestamp() }
   try {
-    return await service().recall(request, { signal, timeoutMs: patienceMs })
+    const recalled = await service().recall(request, { signal, timeoutMs: patienceMs })
+    activeSpan()?.set({ 'gen_ai.conversation.id': session_id, 'keel.memory.entries': recalled.entries.length })
+    return recalled
   } catch (thrown) {
     if (!isErrorOf(thrown, 'timeout')) throw thrown
     throw new RuntimeError('unavailable', `the memory did not answer within ${patienceMs} ms`, undefined, {

@@ -37,7 +37,7 @@ export function checkPayload(payload: Record<string, unknown>, description: stri
   if (isKnownAction(action)) readPayload(payload, description)
 }
 
-export function isKnownAction(action: unknown): boolean {
+export function isKnownAction(action: unknown): action is string {
   return typeof action === 'string' && knownActions.has(action)
 }
 

@@ -2,6 +2,7 @@ import { cutOutput } from '#sdk/cut-output.ts'
 import { errorTable, toRuntimeError } from '#sdk/errors.ts'
 import { payloadBounds } from '#sdk/services/cron-payload.ts'
 import type { RunOutcome } from '#sdk/services/scheduler.ts'
+import { doneIn } from '#sdk/telemetry/tracing.ts'
 import type { ActionDeps, Attempt } from './actions/action.ts'
 import { agentTask } from './actions/agent-task.ts'
 import { backUp } from './actions/backup.ts'
@@ -13,9 +14,18 @@ import { recordTransaction } from './actions/record-transaction.ts'
 import { remind } from './actions/remind.ts'
 import { toolCall } from './actions/tool-call.ts'
 import { payloadOf } from './payload.ts'
+import { runSpan } from './run-span.ts'
 
 /** Does what the run is for; what goes wrong is an outcome as well. */
 export async function perform(attempt: Attempt, deps: ActionDeps): Promise<RunOutcome> {
+  return doneIn(runSpan(attempt.job, attempt.run), async (span) => {
+    const outcome = await outcomeOf(attempt, deps)
+    if (outcome.status === 'error') span.failAs('error')
+    return outcome
+  })
+}
+
+async function outcomeOf(attempt: Attempt, deps: ActionDeps): Promise<RunOutcome> {
   try {
     const output = cutOutput(await act(attempt, deps), payloadBounds.outputBytes)
     return { status: 'success', output, error: null, retryable: false }

@@ -28,6 +28,7 @@ import type { ActionDeps } from './actions/action.ts'
 import { actionOf, isKnownAction, payloadOf } from './payload.ts'
 import { perform } from './perform.ts'
 import type { RunDesk } from './run-desk.ts'
+import { runSpan } from './run-span.ts'
 import { schedulerSettingsOf } from './settings.ts'
 
 /** Rows made in one transaction: the event loop waits for it. */
@@ -145,16 +146,23 @@ export class SchedulerTerms {
       finish: ({ now, outcome, retry_at, ...held }) => {
         const run = this.#stage === 'closed' ? undefined : findHeldRun(store.read, held)
         if (!run) return { recorded: false }
+        const job = loadCronJob(store.read, run.job_id)
         const end = {
           status: outcome.status,
           output: cutOutput(outcome.output, payloadBounds.outputBytes),
           error: outcome.error === null ? null : cutOutput(outcome.error, payloadBounds.outputBytes),
           finished_at: timestamp(now),
           retry_at: retry_at === null ? null : timestamp(retry_at),
-          pause_as: pauseFor(loadCronJob(store.read, run.job_id), outcome.status),
+          pause_as: pauseFor(job, outcome.status),
         }
         const news = finishRun(store.write, held, end, deps.deliver)
         desk.tell(news ?? [])
+        // What the kernel has not performed itself, it has only now heard of.
+        if (httpCallOf(job) && run.started_at !== null) {
+          const span = runSpan(job, run, Date.parse(run.started_at))
+          if (outcome.status === 'error') span.failAs('error')
+          span.end(now)
+        }
         if (this.#stage === 'closing' && countRunsUnderWay(store.read) === 0) this.#lastEnded.resolve()
         return { recorded: news !== undefined }
       },

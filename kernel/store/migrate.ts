@@ -21,6 +21,7 @@ import { budgetsMigration } from './migrations/0150-budgets.ts'
 import { analysesMigration } from './migrations/0160-analyses.ts'
 import { replaysMigration } from './migrations/0170-replays.ts'
 import { retentionMigration } from './migrations/0180-retention.ts'
+import { traceIdsMigration } from './migrations/0190-trace-ids.ts'
 
 /** In order. A migration that has shipped is never edited; a mistake is mended by the next one. */
 export const migrations: readonly Migration[] = [
@@ -42,6 +43,7 @@ export const migrations: readonly Migration[] = [
   analysesMigration,
   replaysMigration,
   retentionMigration,
+  traceIdsMigration,
 ]
 
 /**

@@ -20,11 +20,13 @@ export interface TurnRow {
   cached: boolean
   react_turns: number
   error: string | null
+  /** 32 hexadecimal digits; null of turns of earlier builds, and of those that no model was asked in. */
+  trace_id: string | null
   created_at: string
 }
 
 const columns =
-  'id, session_id, user_message_id, assistant_message_id, status, attempt, thinking, tokens_in, tokens_out, cost, model, latency_ms, cached, react_turns, error, created_at'
+  'id, session_id, user_message_id, assistant_message_id, status, attempt, thinking, tokens_in, tokens_out, cost, model, latency_ms, cached, react_turns, error, trace_id, created_at'
 
 type StoredTurn = Omit<TurnRow, 'cached'> & { cached: number }
 
@@ -35,13 +37,13 @@ function toTurn(row: StoredTurn): TurnRow {
 /** `request_json` is whatever the runner needs to take the turn up again. */
 export function insertTurn(
   db: WritableDb,
-  turn: { id: string; session_id: string; user_message_id: string; request_json: string },
+  turn: { id: string; session_id: string; user_message_id: string; request_json: string; trace_id?: string },
 ): void {
   sql(
     db,
-    `INSERT INTO turns (id, session_id, user_message_id, status, request_json, created_at)
-     VALUES (@id, @session_id, @user_message_id, 'running', @request_json, @now)`,
-  ).run({ ...turn, now: timestamp() })
+    `INSERT INTO turns (id, session_id, user_message_id, status, request_json, trace_id, created_at)
+     VALUES (@id, @session_id, @user_message_id, 'running', @request_json, @trace_id, @now)`,
+  ).run({ trace_id: null, ...turn, now: timestamp() })
 }
 
 /** A turn that no model was asked in: an answer appended by hand or given by a command. */
@@ -82,6 +84,13 @@ export function turnRequest(db: ReadableDb, id: string): string {
 export function channelOfTurn(db: ReadableDb, id: string): string | undefined {
   const text = `SELECT request_json ->> '$.channel' AS channel FROM turns WHERE id = ?`
   return (sql(db, text).get(id) as { channel: string | null } | undefined)?.channel ?? undefined
+}
+
+/** Where it stands in its trace, as its request has it; undefined of a turn that has no such place. */
+export function traceOfTurn(db: ReadableDb, id: string): unknown {
+  const text = `SELECT request_json -> '$.trace' AS trace FROM turns WHERE id = ?`
+  const { trace } = (sql(db, text).get(id) as { trace: string | null } | undefined) ?? { trace: null }
+  return trace === null ? undefined : JSON.parse(trace)
 }
 
 /** The newest `limit` turns that have an answer, after skipping `offset`, in the order of their answers. */

@@ -7,6 +7,7 @@ import { type Channel, maxServiceFrameBytes } from '#sdk/rpc/channel.ts'
 import { startHeartbeat } from '#sdk/rpc/heartbeat.ts'
 import { Peer } from '#sdk/rpc/peer.ts'
 import { socketChannel } from '#sdk/rpc/socket-channel.ts'
+import { type SpanBatch, spanBatch, spansNotice } from '#sdk/telemetry/span-batch.ts'
 import { childEnv } from './child-env.ts'
 import { refusalOf } from './greeting.ts'
 import { readLogLines } from './log-lines.ts'
@@ -42,6 +43,8 @@ export interface ChildEvents {
   /** It has needed more memory than it should for a while. */
   onOverweight: () => void
   onLog: LogListener
+  /** Spans of its work, as it tells them. */
+  onSpans?: (pid: number, batch: SpanBatch) => void
   /** Something is wrong with what it sends, or with what was done for it. */
   onFault: (message: string, cause?: unknown) => void
 }
@@ -53,6 +56,8 @@ export class ChildProcess {
   readyAt = 0
   #readySince = 0
   rssBytes: number | null = null
+  /** User and system time so far. */
+  cpuSeconds: number | null = null
   /** Resolves with the reason once the process is gone and its last words are read. */
   readonly exited: Promise<string>
   readonly #spec: ServiceSpec
@@ -218,10 +223,17 @@ export class ChildProcess {
           onStray: () => this.#count(this.#strays),
           onHandlerFailure: (method, cause) => this.#events.onFault(`${method} failed`, cause),
         })
+        this.#peer.onNotice(spansNotice, (notice) => this.#takeSpans(notice))
         this.#peer.serve(this.#spec.kernel.contract, this.#notingWork(this.#spec.kernel.handlers))
         resolve(this.#peer)
       })
     })
+  }
+
+  #takeSpans(notice: unknown): void {
+    const batch = spanBatch.safeParse(notice)
+    if (batch.success) this.#events.onSpans?.(this.pid, batch.data)
+    else this.#fault('it sent spans that are none')
   }
 
   #notingWork(handlers: ServiceSpec['kernel']['handlers']): ServiceSpec['kernel']['handlers'] {
@@ -244,7 +256,8 @@ export class ChildProcess {
   }
 
   #weigh(answer: unknown): void {
-    const { rss_bytes } = (answer ?? {}) as { rss_bytes?: unknown }
+    const { rss_bytes, cpu_seconds } = (answer ?? {}) as { rss_bytes?: unknown; cpu_seconds?: unknown }
+    if (typeof cpu_seconds === 'number' && cpu_seconds >= 0) this.cpuSeconds = cpu_seconds
     if (typeof rss_bytes !== 'number') return
     this.rssBytes = rss_bytes
     const limit = this.#spec.memoryBytes

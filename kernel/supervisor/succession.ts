@@ -3,6 +3,8 @@ import type { ServiceState } from '#sdk/contracts/services.ts'
 import { RuntimeError, reasonOf } from '#sdk/errors.ts'
 import type { Peer } from '#sdk/rpc/peer.ts'
 import type { Client } from '#sdk/service.ts'
+import type { SpanBatch } from '#sdk/telemetry/span-batch.ts'
+import { detached } from '#sdk/telemetry/tracing.ts'
 import { ChildProcess, type LogListener } from './child-process.ts'
 import { RestartBudget } from './restart-budget.ts'
 import type { ServiceSpec } from './spec.ts'
@@ -16,6 +18,8 @@ export interface SuccessionDeps {
   runDir: string
   log: Logger
   onLog: LogListener
+  /** Spans of a service's work, as its process tells them. */
+  onSpans?: (service: string, pid: number, batch: SpanBatch) => void
 }
 
 export interface SuccessionEvents {
@@ -119,7 +123,8 @@ export class Succession {
   /** One process is started at a time; who asks meanwhile waits for the same one. */
   #launch(): Promise<void> {
     if (this.#closing) return Promise.reject(new RuntimeError('unavailable', 'Keel is stopping'))
-    this.#launching ??= this.#bringUp().finally(() => {
+    // Whoever asks for a service first is not who its process works for later.
+    this.#launching ??= detached(() => this.#bringUp()).finally(() => {
       this.#launching = undefined
       this.#candidate = undefined
     })
@@ -156,11 +161,12 @@ export class Succession {
   }
 
   #spawn(): ChildProcess {
-    const { log, onLog, runDir } = this.#deps
+    const { log, onLog, onSpans, runDir } = this.#deps
     const child: ChildProcess = new ChildProcess(this.#spec, runDir, {
       onExit: (reason) => this.#left(child, reason),
       onOverweight: () => this.#replaceOverweight(child),
       onLog,
+      onSpans: (pid, batch) => onSpans?.(this.#name, pid, batch),
       onFault: (message, cause) => log.warn({ service: this.#name, err: cause }, message),
     })
     return child

@@ -55,6 +55,7 @@ export class SupervisedService {
       started_at: incumbent ? timestamp(incumbent.child.readyAt) : null,
       uptime_seconds: incumbent ? Math.floor(incumbent.child.readyMs / 1000) : 0,
       rss_bytes: incumbent?.child.rssBytes ?? null,
+      cpu_seconds: incumbent?.child.cpuSeconds ?? null,
       calls_in_flight: incumbent?.peer.inFlight ?? 0,
       queued_calls: this.#waiting.size,
       last_error: lastError,

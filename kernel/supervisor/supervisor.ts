@@ -1,19 +1,13 @@
-import type { Logger } from 'pino'
 import type { ServiceStatus } from '#sdk/contracts/services.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { CallOptions, Client, ServiceContract } from '#sdk/service.ts'
-import type { LogListener } from './child-process.ts'
 import { sweepOrphans } from './orphans.ts'
 import type { ServiceSpec } from './spec.ts'
-import { SupervisedService } from './supervised-service.ts'
+import { type SupervisedDeps, SupervisedService } from './supervised-service.ts'
 
-export interface SupervisorOptions {
+/** `runDir`: where children are remembered for the next kernel. */
+export interface SupervisorOptions extends SupervisedDeps {
   specs: readonly ServiceSpec[]
-  /** Where children are remembered for the next kernel. */
-  runDir: string
-  log: Logger
-  onLog: LogListener
-  onStateChange: (status: ServiceStatus) => void
 }
 
 export interface Supervisor {
@@ -29,12 +23,10 @@ export interface Supervisor {
 }
 
 /** Ends what an earlier kernel left behind, then starts the eager services. */
-export function startSupervisor({ specs, runDir, log, onLog, onStateChange }: SupervisorOptions): Supervisor {
-  for (const name of sweepOrphans(runDir))
-    log.warn({ service: name }, 'ended a process that an earlier kernel left behind')
-  const services = new Map(
-    specs.map((spec) => [spec.contract.name, new SupervisedService(spec, { runDir, log, onLog, onStateChange })]),
-  )
+export function startSupervisor({ specs, ...deps }: SupervisorOptions): Supervisor {
+  for (const name of sweepOrphans(deps.runDir))
+    deps.log.warn({ service: name }, 'ended a process that an earlier kernel left behind')
+  const services = new Map(specs.map((spec) => [spec.contract.name, new SupervisedService(spec, deps)]))
   for (const service of services.values()) if (service.spec.start === 'eager') service.start()
 
   function load(name: string): SupervisedService {

@@ -7,6 +7,7 @@ import type { ToolOutcome } from '#sdk/services/agent.ts'
 import { admit, auditFields, type GateDeps, readmit, versionOf, type WantedCall } from './gate.ts'
 import { runTool } from './run-tool.ts'
 import type { Tool, ToolAnswer, ToolCaller } from './tool.ts'
+import { tracedTool } from './traced-tool.ts'
 
 const previewLength = 500
 
@@ -98,7 +99,9 @@ async function runOutsideTurn(
     return outcome.duration_ms
   }
   try {
-    const answer = await runTool(tool, input, { call_id: newId(), caller, version, signal })
+    const answer = await tracedTool(wanted, tool_call_id, () =>
+      runTool(tool, input, { call_id: newId(), caller, version, signal }),
+    )
     return { kind: 'done', tool_call_id, answer, duration_ms: close(answer) }
   } catch (thrown) {
     close({ status: 'unknown', output: 'The caller went away while it ran.' })

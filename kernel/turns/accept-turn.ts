@@ -16,6 +16,7 @@ import { newId } from '#sdk/ids.ts'
 import { type InFlight, messageKey } from './in-flight.ts'
 import type { TurnRequest } from './turn-request.ts'
 import type { RunningTurn, TurnRunner } from './turn-runner.ts'
+import { newTurnTrace } from './turn-trace.ts'
 
 /** The longest message, in bytes of UTF-8. */
 export const maxMessageBytes = 32_768
@@ -75,6 +76,7 @@ export function acceptTurn(
   const release = inFlight.claim(message_key)
   try {
     const turn_id = newId()
+    const trace = newTurnTrace()
     const request: TurnRequest = {
       agent_id: config.agent.id,
       channel: message.channel ?? 'web',
@@ -93,6 +95,7 @@ export function acceptTurn(
       message_key,
       account: { ...payers, ...message.account },
       streamed: message.streamed,
+      trace,
     }
     const { session, userMessage, created } = store.durable.transaction(() => {
       const opened = openSessionFor(store.durable, message, config)
@@ -107,6 +110,7 @@ export function acceptTurn(
         session_id: opened.session.id,
         user_message_id: userMessage.id,
         request_json: JSON.stringify(request),
+        trace_id: trace.trace_id,
       })
       alongside?.({ turn_id, session_id: opened.session.id }, store.durable)
       // Within: what can fail after the message is stored would refuse what has been accepted.

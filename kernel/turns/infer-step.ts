@@ -8,6 +8,7 @@ import { RuntimeError } from '#sdk/errors.ts'
 import type { CallContext, Client, Params, Result } from '#sdk/service.ts'
 import type { InferenceChunk, inferenceService, Selection } from '#sdk/services/inference.ts'
 import type { kernelForAgent } from '#sdk/services/kernel.ts'
+import { activeSpan } from '#sdk/telemetry/tracing.ts'
 import { type TurnRequest, turnRequest } from './turn-request.ts'
 
 type InferMethod = (typeof kernelForAgent)['methods']['infer']
@@ -35,6 +36,7 @@ export async function inferStep(
   saveStep(store.write, turn_id, attempt, { kind: 'inference', seq, status: 'started', result: null })
 
   const { session_id } = loadTurn(store.read, turn_id)
+  activeSpan()?.set({ 'gen_ai.conversation.id': session_id, 'keel.turn.id': turn_id, 'keel.turn.step': seq })
   const accepted = turnRequest.parse(JSON.parse(storedRequest(store.read, turn_id)))
   const workplace = { agent_id: accepted.agent_id, workstation: 'llm' as const, session_id, turn_id }
   let selectionId: string | undefined

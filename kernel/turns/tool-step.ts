@@ -10,6 +10,7 @@ import { admit, auditFields, type GateDeps, readmit, sourceOf, versionOf, type W
 import { cutOffText, runTool } from '#kernel/tools/run-tool.ts'
 import type { ToolCaller } from '#kernel/tools/tool.ts'
 import type { Toolbox } from '#kernel/tools/toolbox.ts'
+import { tracedTool } from '#kernel/tools/traced-tool.ts'
 import { cutOutput } from '#sdk/cut-output.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { ToolCall } from '#sdk/messages.ts'
@@ -81,7 +82,7 @@ export async function toolStep(
   const progress = (message: string) =>
     deps.turns.find(turn_id)?.live.announce({ type: 'tool_progress', id: rowId, tool_name: call.name, message })
   const run = { call_id: rowId, caller: place.caller, version: versionOf(wanted), signal, progress }
-  const whole = await runTool(tool, input, run)
+  const whole = await tracedTool(wanted, call.id, () => runTool(tool, input, run))
   // A guest may answer at greater length than a model is to read.
   const answer = { ...whole, output: cutOutput(whole.output, maxToolOutputBytes) }
   const durationMs = Date.now() - startedAt

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { account } from '#sdk/budgets.ts'
 import { authority } from '#sdk/services/agent.ts'
+import { turnTrace } from './turn-trace.ts'
 
 /** What is kept of an accepted message so that any later process can answer it. */
 export const turnRequest = z.object({
@@ -27,5 +28,7 @@ export const turnRequest = z.object({
   account: account.omit({ session_id: true }).prefault({}),
   /** Deltas are announced on the bus as well. */
   streamed: z.boolean(),
+  /** Its place in a trace, which it keeps whichever process goes on with it. Turns of earlier builds have none. */
+  trace: turnTrace.nullish(),
 })
 export type TurnRequest = z.infer<typeof turnRequest>

@@ -12,11 +12,13 @@ import { isErrorOf, RuntimeError, toRuntimeError } from '#sdk/errors.ts'
 import { timestamp } from '#sdk/ids.ts'
 import type { Client } from '#sdk/service.ts'
 import type { agentService, TurnEnd } from '#sdk/services/agent.ts'
+import { withSpan } from '#sdk/telemetry/tracing.ts'
 import { noAnswer, storeTurnEnd, type TurnTotals } from './finish-turn.ts'
 import type { InFlight } from './in-flight.ts'
 import { LiveTurn } from './live-turn.ts'
 import { type SkillsFor, turnJobOf } from './turn-job.ts'
 import { type TurnRequest, turnRequest } from './turn-request.ts'
+import { endTurnSpan, turnSpan } from './turn-trace.ts'
 
 /** Turns under way at once, those aside that wait for a person; one more is refused as `unavailable`. */
 const maxLiveTurns = 256
@@ -78,6 +80,11 @@ export class TurnRunner {
 
   get activeCount(): number {
     return this.#running.size
+  }
+
+  /** Of these, the ones that wait for a person. */
+  get parkedCount(): number {
+    return [...this.#running.values()].filter(({ live }) => live.parked).length
   }
 
   find(turnId: string): RunningTurn | undefined {
@@ -152,9 +159,18 @@ export class TurnRunner {
     await Promise.allSettled(running.map(({ outcome }) => outcome))
   }
 
+  /** In the turn's own place of its trace, whoever has it go on. The span of a turn that is let go of is ended by whoever ends it. */
   async #run(live: LiveTurn): Promise<TurnOutcome> {
-    const { store, config, version, toolbox, skillsFor } = this.#deps
+    const { store } = this.#deps
     const request = turnRequest.parse(JSON.parse(storedRequest(store.read, live.id)))
+    const span = turnSpan(request, loadTurn(store.read, live.id))
+    const outcome = await withSpan(span, () => this.#carryOut(live, request))
+    endTurnSpan(span, outcome)
+    return outcome
+  }
+
+  async #carryOut(live: LiveTurn, request: TurnRequest): Promise<TurnOutcome> {
+    const { store, config, version, toolbox, skillsFor } = this.#deps
     let deadline = Date.now() + request.max_seconds * 1000
     if (request.streamed) this.#announceStart(live)
     let attempt = 0

@@ -11,6 +11,9 @@ export const logEntry = z.object({
   level: logLevel,
   message: z.string(),
   target: z.string().optional(),
+  /** Of the trace and the piece of work in it that the line was written in. */
+  trace_id: z.string().optional(),
+  span_id: z.string().optional(),
 })
 export type LogEntry = z.infer<typeof logEntry>
 
@@ -26,6 +29,7 @@ export const logsRoutes = {
       since: instant,
       target: filter,
       q: filter,
+      trace_id: filter,
     }),
     response: z.object({ entries: z.array(logEntry) }),
     event: logEntry,

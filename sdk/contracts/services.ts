@@ -17,6 +17,8 @@ export const serviceStatus = z.object({
   started_at: time.nullable(),
   uptime_seconds: count,
   rss_bytes: count.nullable(),
+  /** User and system time of the process so far, in seconds; null of a kernel that does not tell. */
+  cpu_seconds: z.number().nonnegative().nullable().default(null),
   calls_in_flight: count,
   /** Calls that wait for a process. */
   queued_calls: count,

@@ -27,6 +27,8 @@ export const turn = z.object({
   assistant_message_id: z.string().nullable(),
   cached: z.boolean(),
   react_turns: count,
+  /** Of the trace that its work is in: 32 hexadecimal digits. */
+  trace_id: z.string().nullable().default(null),
 })
 export type Turn = z.infer<typeof turn>
 

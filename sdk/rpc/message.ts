@@ -1,8 +1,13 @@
 import { isJSONRPCRequest, isJSONRPCResponse, type JSONRPCRequest, type JSONRPCResponse } from 'json-rpc-2.0'
 import { type ErrorDetails, kindOfCode, RuntimeError } from '../errors.ts'
 
-/** JSON-RPC 2.0 request with what it lacks: how long the caller waits, and how many chunks it can take. */
-export type Request = JSONRPCRequest & { timeout_ms?: unknown; credit?: unknown }
+/** JSON-RPC 2.0 request with what it lacks: how long the caller waits, how many chunks it can take, and whose trace it is of. */
+export type Request = JSONRPCRequest & {
+  timeout_ms?: unknown
+  credit?: unknown
+  traceparent?: unknown
+  tracestate?: unknown
+}
 
 /** What a notice carries: named values that its listener has yet to check. */
 export type NoticeParams = Record<string, unknown>

@@ -9,6 +9,9 @@ import {
 import { z } from 'zod'
 import { errorTable, RuntimeError, toRuntimeError } from '../errors.ts'
 import type { CallContext, CallOptions, Client, Method, ServiceContract, ServiceHandlers } from '../service.ts'
+import type { Span } from '../telemetry/span.ts'
+import { parseTraceparent, traceparentOf, tracestateOf } from '../telemetry/trace-context.ts'
+import { activeSpan, beginSpan, detached, doneIn, servedSpan, withSpan } from '../telemetry/tracing.ts'
 import { type Channel, maxFrameBytes } from './channel.ts'
 import { IncomingCall } from './incoming-call.ts'
 import { type NoticeParams, parseMessage, type Request, responseError } from './message.ts'
@@ -181,7 +184,10 @@ export class Peer {
     const call = new IncomingCall(request, declared, (chunk) => this.#sendChunk(id, chunk))
     this.#incoming.set(id, call)
     try {
-      const result = await handler(params.data, call)
+      const isOfTrace = request.traceparent !== undefined || activeSpan() !== undefined
+      const result = await (isOfTrace
+        ? served(request, call, () => handler(params.data, call))
+        : handler(params.data, call))
       if (call.ended) throw call.ended
       return createJSONRPCSuccessResponse(id, result ?? null)
     } catch (thrown) {
@@ -230,12 +236,17 @@ export class Peer {
     if (this.#closed) throw this.#closed
     if (options.signal?.aborted) throw cancelledBy(options.signal)
     const id = ++this.#nextId
-    const call = new OutgoingCall(id, name, declared, options, this.#sink)
+    const call = new OutgoingCall(id, name, declared, options.onChunk ? inContext(options) : options, this.#sink)
     this.#outgoing.set(id, call)
     if (!isControl(name)) this.#inFlight += 1
+    const span = activeSpan() && !isControl(name) ? clientSpan(name) : undefined
     try {
       const request: Request = { jsonrpc: '2.0', id, method: name, params, timeout_ms: call.timeoutMs }
       if (call.reader) request.credit = creditWindow
+      if (span) {
+        request.traceparent = traceparentOf(span.context)
+        request.tracestate = tracestateOf(span.context)
+      }
       const { result, error } = await this.#client.requestAdvanced(request, this.#encode(request))
       call.answered = true
       if (call.reader) await call.chunksTaken()
@@ -245,7 +256,11 @@ export class Peer {
       if (parsed.success) return parsed.data
       const cause = new Error(`${name} answered: ${z.prettifyError(parsed.error)}`)
       throw new RuntimeError('internal', undefined, undefined, { cause })
+    } catch (thrown) {
+      span?.fail(thrown)
+      throw thrown
     } finally {
+      span?.end()
       call.settle()
       this.#outgoing.delete(id)
       if (!isControl(name) && --this.#inFlight === 0 && this.#idle.length > 0)
@@ -268,6 +283,38 @@ export class Peer {
     for (const call of this.#incoming.values()) call.end(this.#closed)
     for (const call of this.#outgoing.values()) if (!call.answered) call.fail(this.#closed)
   }
+}
+
+/** What is read off the wire belongs to no trace, or to the one that the caller names. */
+function served<T>(
+  { method, traceparent, tracestate }: Request,
+  call: Pick<IncomingCall, 'ended'>,
+  work: () => T | Promise<T>,
+): T | Promise<T> {
+  const caller = traceparent === undefined ? undefined : parseTraceparent(traceparent, tracestate)
+  if (!caller) return detached(work)
+  const span = servedSpan(method, caller, { kind: 'server', attributes: rpcAttributes(method) })
+  if (!span.isRecording) return withSpan(span, work)
+  return doneIn(span, async () => {
+    const result = await work()
+    if (call.ended) span.fail(call.ended)
+    return result
+  })
+}
+
+/** Chunks come off the wire, and are taken where the call was made. */
+function inContext(options: CallOptions): CallOptions {
+  const { onChunk } = options
+  const caller = onChunk && activeSpan()
+  return caller ? { ...options, onChunk: (chunk) => withSpan(caller, () => onChunk(chunk)) } : options
+}
+
+function clientSpan(name: string): Span | undefined {
+  return beginSpan(name, { kind: 'client', attributes: rpcAttributes(name) })
+}
+
+function rpcAttributes(method: string) {
+  return { 'rpc.system.name': 'jsonrpc', 'rpc.method': method }
 }
 
 /** Questions about the connection itself are no calls of a contract. */

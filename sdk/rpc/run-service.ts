@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { keepCompiledCode } from '../keep-compiled.ts'
 import { serviceLog } from '../log.ts'
 import { type Client, fingerprint, type ServiceContract, type ServiceHandlers } from '../service.ts'
+import { relaySpans } from '../telemetry/span-relay.ts'
 import { maxServiceFrameBytes } from './channel.ts'
 import { Peer } from './peer.ts'
 import { socketChannel } from './socket-channel.ts'
@@ -37,13 +38,18 @@ export function runService<S extends ServiceContract, K extends ServiceContract>
     maxFrameBytes: maxServiceFrameBytes,
   })
 
+  const spans = relaySpans(peer)
   let ready: Promise<ServiceSetup<S>> | undefined
   let ending = false
   const end = async (code: number) => {
     if (ending) return
     ending = true
     // What is said in the end is sent before the end.
-    const closed = Promise.resolve(ready?.then((setup) => setup.close?.())).then(() => channel.drained())
+    const sendRest = () => {
+      spans.flush()
+      return channel.drained()
+    }
+    const closed = Promise.resolve(ready?.then((setup) => setup.close?.())).finally(sendRest)
     const late = delay(closeMs).then(() => log.warn(`${contract.name} did not close within ${closeMs} ms`))
     await Promise.race([closed, late]).catch((err) => log.error({ err }, 'closing failed'))
     process.exit(code)
@@ -52,7 +58,8 @@ export function runService<S extends ServiceContract, K extends ServiceContract>
   peer.onNotice('$/stop', () => void end(0))
   peer.answerControl('$/ping', async () => {
     await ready
-    return { rss_bytes: process.memoryUsage.rss() }
+    const { user, system } = process.cpuUsage()
+    return { rss_bytes: process.memoryUsage.rss(), cpu_seconds: (user + system) / 1e6 }
   })
   peer.notify('$/hello', { name: contract.name, pid: process.pid, fingerprint: fingerprint(contract, kernelContract) })
   ready = Promise.try(setUp, peer.connect(kernelContract), log).then((setup) => {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { RuntimeError } from '#sdk/errors.ts'
 import type { ActionRequest, ActionResult } from '#sdk/services/browser.ts'
 import { browserActions } from '#sdk/services/browser-actions.ts'
+import { activeSpan } from '#sdk/telemetry/tracing.ts'
 import type { ActionContext } from './actions/action.ts'
 import { actions, isRepeatable } from './actions/actions.ts'
 import { untilAborted } from './deadline.ts'
@@ -17,6 +18,7 @@ export async function actOnce(
   request: ActionRequest,
   { endsAt, signal }: { endsAt: number; signal: AbortSignal },
 ): Promise<ActionResult> {
+  activeSpan()?.set({ 'keel.browser.action': request.action })
   const timeLeft = () => ({ timeout: Math.max(1, Math.floor(endsAt - performance.now())), signal })
   try {
     const data = await session.inTurn(signal, async () => {

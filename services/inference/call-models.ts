@@ -1,13 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RuntimeError } from '#sdk/errors.ts'
 import type { InferenceChunk, InferenceRequest, InferenceResult, InferenceSettings } from '#sdk/services/inference.ts'
-import { type AttemptInput, type AttemptResult, attemptModel, timeoutFailure } from './attempt.ts'
+import { type AttemptInput, type AttemptResult, timeoutFailure } from './attempt.ts'
 import { budgetError } from './budget-refusal.ts'
 import { type CallBudget, lookAtBudgets } from './call-budget.ts'
 import { failureTable, UpstreamFailure, withoutSecrets } from './failure.ts'
 import { providerOf, splitModel } from './model-names.ts'
 import type { Router } from './router.ts'
 import { type Choice, selectModel } from './select-model.ts'
+import { tracedAttempt } from './traced-attempt.ts'
 import { blockedByAll, riskiestChoice } from './unusable-models.ts'
 import { type Failures, upstreamError } from './upstream-error.ts'
 
@@ -174,7 +175,7 @@ async function attemptWithRetries(
   let failure: UpstreamFailure | undefined
   for (let retry = 0; ; retry++) {
     try {
-      return await attemptModel(router, attempt)
+      return await tracedAttempt(router, attempt, retry)
     } catch (thrown) {
       if (!(thrown instanceof UpstreamFailure)) throw thrown
       // That nothing pays for another try is no reason why the first one failed.

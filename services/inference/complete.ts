@@ -1,5 +1,6 @@
 import { RuntimeError } from '#sdk/errors.ts'
 import type { InferenceChunk, InferenceRequest, InferenceResult, InferenceSettings } from '#sdk/services/inference.ts'
+import { activeSpan } from '#sdk/telemetry/tracing.ts'
 import { cacheKey, semanticText } from './cache-key.ts'
 import { callModels } from './call-models.ts'
 import { embedTexts } from './embeddings.ts'
@@ -88,6 +89,7 @@ export function completer(router: Router, cache: ResponseCache, currentSettings:
   function reused({ level, result }: CacheHit, request: InferenceRequest, latencyMs: number): InferenceResult {
     const tokensSaved = result.usage.tokens_in + result.usage.tokens_out
     cache.countHit(level, tokensSaved)
+    activeSpan()?.set({ 'keel.cache.level': level })
     const { model, usage } = result
     router.recordCost({
       ...{ request, model, usage, latencyMs, tokensSaved },

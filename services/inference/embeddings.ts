@@ -3,6 +3,7 @@ import type { Account } from '#sdk/budgets.ts'
 import { RuntimeError } from '#sdk/errors.ts'
 import { estimateTokens, type TokenUsage } from '#sdk/messages.ts'
 import type { InferenceSettings, ProviderSettings } from '#sdk/services/inference.ts'
+import { activeSpan } from '#sdk/telemetry/tracing.ts'
 import { hasLine, type Reservation } from './budget-desk.ts'
 import { budgetError } from './budget-refusal.ts'
 import { failureTable, toUpstreamFailure, UpstreamFailure } from './failure.ts'
@@ -55,6 +56,11 @@ export async function embedTexts(
   if (provider.key_status === 'missing') {
     throw upstreamError(new UpstreamFailure('no_provider', 'The key is missing'), [], false)
   }
+  activeSpan()?.set({
+    'gen_ai.operation.name': 'embeddings',
+    'gen_ai.request.model': splitModel(model).bare,
+    'keel.provider': provider.name,
+  })
   const breaker = router.breakers.of(provider.name)
   if (breaker.admission() === 'blocked' && !(takesRisks && breaker.mayBeRisked)) {
     throw upstreamError(new UpstreamFailure(breaker.blockedBy, 'The breaker is open'), [], false)

@@ -20,6 +20,7 @@ import { type RunOutcome, schedulerBounds, type TakenRun } from '#sdk/services/s
 import { firstDue, hourMs, jobFields, nowhere, planFor } from '../support/cron-scene.ts'
 import { notingTool, openGate } from '../support/gate-scene.ts'
 import { newSession } from '../support/ingest-scene.ts'
+import { keptSpans } from '../support/kept-spans.ts'
 import { tempHome } from '../support/temp-home.ts'
 
 type RunTurn = Client<typeof agentService>['run']
@@ -193,6 +194,27 @@ describe('the terms of the scheduler', () => {
     expect(await finish({ ...run, attempt: 2 }, failed)).toEqual({ recorded: false })
     expect(await finish(run, failed)).toEqual({ recorded: true })
     await expect(perform(run)).rejects.toMatchObject({ kind: 'conflict' })
+  })
+
+  test('a run begins a trace, and its turn is in it; what the service did itself is told when it has ended', async () => {
+    const spans = keptSpans()
+    const { run } = await outcomeOf({ action: 'agent_task', task: 'Look' })
+    const [turn, performed] = spans
+    expect(performed).toMatchObject({
+      name: 'cron run',
+      parent_id: null,
+      failed: false,
+      attributes: { 'keel.cron.run_id': run.run_id, 'keel.cron.action': 'agent_task', 'keel.cron.attempt': 1 },
+    })
+    expect(turn).toMatchObject({ name: 'invoke_agent keel', parent_id: performed?.span_id })
+    expect(turn?.trace_id).toBe(performed?.trace_id)
+    await finish(run, { ...failed, status: 'success' })
+    await claim(add({ action: 'http', url: 'http://example.org/secret' }))
+    await finish(await take(), failed)
+    expect(spans.slice(2)).toMatchObject([
+      { name: 'cron run', failed: true, end: firstDue + 1_000, attributes: { 'keel.cron.action': 'http' } },
+    ])
+    expect(JSON.stringify(spans)).not.toContain('secret')
   })
 
   test('each thing that happens is told once', async () => {

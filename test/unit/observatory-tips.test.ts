@@ -27,6 +27,7 @@ function facts({ turn, snapshot, ...more }: Change = {}): TurnFacts {
       cached: false,
       react_turns: 0,
       error: null,
+      trace_id: null,
       created_at: '2026-01-01T00:00:00.000Z',
       ...turn,
     },

@@ -2,6 +2,9 @@ import { z } from 'zod'
 import {
   choice,
   flag,
+  headerValue,
+  httpUrl,
+  isHeaderName,
   optionalChoice,
   optionalInteger,
   optionalNumber,
@@ -19,16 +22,6 @@ export const offlineProvider = 'keel'
 
 const providerNameShape = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/
-const headerName = /^[A-Za-z0-9-]+$/
-
-const url = z.string('expected a URL such as "https://api.example.org"').superRefine((value, issues) => {
-  const parsed = URL.canParse(value) ? new URL(value) : undefined
-  if (!parsed || !/^https?:$/.test(parsed.protocol)) {
-    issues.addIssue('expected a URL that begins with http:// or https://')
-  } else if (parsed.username !== '' || parsed.password !== '') {
-    issues.addIssue('expected a URL without a user name and password; put the key in api_key_env')
-  }
-})
 
 const variable = z
   .string('expected the name of an environment variable')
@@ -37,14 +30,12 @@ const variable = z
 
 const authHeader = z
   .string('expected a header name, or "query:NAME"')
-  .refine((value) => /^query:[A-Za-z0-9_.-]+$/.test(value) || headerName.test(value), {
+  .refine((value) => /^query:[A-Za-z0-9_.-]+$/.test(value) || isHeaderName(value), {
     error: 'expected a header name, or "query:NAME"',
   })
 
-const headerValue = z.string('expected text').refine((value) => !/[\r\n\0]/.test(value), 'expected one line of text')
-
 export const provider = table({
-  url,
+  url: httpUrl('put the key in api_key_env'),
   format: choice(providerFormats, 'openai'),
   model: optionalText(),
   /** Names after the slash of `provider/model`. */

@@ -721,7 +721,7 @@ CREATE TABLE turns (
   react_turns INTEGER NOT NULL DEFAULT 0,
   error TEXT,
   created_at TEXT NOT NULL
-  );
+  , trace_id TEXT);
 
 -- table usage_hours
 CREATE TABLE usage_hours (
