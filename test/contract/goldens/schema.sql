@@ -1,8 +1,26 @@
+-- index analyses_by_creation
+CREATE INDEX analyses_by_creation ON analyses (created_at);
+
+-- index analyses_by_session
+CREATE INDEX analyses_by_session ON analyses (session_id) WHERE session_id IS NOT NULL;
+
+-- index analyses_by_turn
+CREATE INDEX analyses_by_turn ON analyses (turn_id) WHERE turn_id IS NOT NULL;
+
 -- index approval_grants_by_subject
 CREATE UNIQUE INDEX approval_grants_by_subject ON approval_grants (subject, ifnull(session_id, ''), authority);
 
 -- index approval_requests_pending
 CREATE INDEX approval_requests_pending ON approval_requests (timeout_at) WHERE status = 'pending';
+
+-- index budget_accounts_by_opening
+CREATE INDEX budget_accounts_by_opening ON budget_accounts (scope, opened_at);
+
+-- index budget_reservations_open
+CREATE INDEX budget_reservations_open ON budget_reservations (holder) WHERE unsettled_at IS NULL;
+
+-- index budget_reservations_unsettled
+CREATE INDEX budget_reservations_unsettled ON budget_reservations (unsettled_at) WHERE unsettled_at IS NOT NULL;
 
 -- index channel_inbox_by_age
 CREATE INDEX channel_inbox_by_age ON channel_inbox (handled_at) WHERE state = 'done';
@@ -124,6 +142,12 @@ CREATE INDEX model_selections_by_turn ON model_selection_events (turn_id);
 -- index policy_decisions_by_turn
 CREATE INDEX policy_decisions_by_turn ON policy_decisions (turn_id);
 
+-- index replays_by_creation
+CREATE INDEX replays_by_creation ON replays (created_at);
+
+-- index replays_by_turn
+CREATE INDEX replays_by_turn ON replays (turn_id, created_at);
+
 -- index semantic_cache_by_expiry
 CREATE INDEX semantic_cache_by_expiry ON semantic_cache (expires_at);
 
@@ -162,6 +186,26 @@ CREATE INDEX turns_failed ON turns (created_at) WHERE status = 'error';
 
 -- index turns_running
 CREATE INDEX turns_running ON turns (status) WHERE status = 'running';
+
+-- table analyses
+CREATE TABLE analyses (
+  kind TEXT NOT NULL CHECK (kind IN ('turn', 'session', 'recommendations')),
+  -- The id of the turn or session, or the period.
+  subject_id TEXT NOT NULL,
+  -- It goes with what it is about.
+  turn_id TEXT REFERENCES turns (id) ON DELETE CASCADE,
+  session_id TEXT REFERENCES sessions (id) ON DELETE CASCADE,
+  model TEXT NOT NULL,
+  -- What the model answered, as its schema has it.
+  result_json TEXT NOT NULL,
+  -- What the subject was like; it has changed since where this differs.
+  basis TEXT NOT NULL,
+  tokens_in INTEGER NOT NULL,
+  tokens_out INTEGER NOT NULL,
+  cost REAL NOT NULL,
+  created_at TEXT NOT NULL,
+  PRIMARY KEY (kind, subject_id)
+  ) WITHOUT ROWID;
 
 -- table approval_grants
 CREATE TABLE approval_grants (
@@ -208,6 +252,46 @@ CREATE TABLE breakers (
   breaker_json TEXT NOT NULL,
   updated_at TEXT NOT NULL
   );
+
+-- table budget_accounts
+CREATE TABLE budget_accounts (
+  scope TEXT NOT NULL CHECK (scope IN ('day', 'session', 'job', 'subagent', 'api_key')),
+  key TEXT NOT NULL,
+  -- The UTC day; empty for what counts without end.
+  period TEXT NOT NULL,
+  cost INTEGER NOT NULL DEFAULT 0,
+  tokens INTEGER NOT NULL DEFAULT 0,
+  -- Set aside for calls under way.
+  reserved_cost INTEGER NOT NULL DEFAULT 0,
+  reserved_tokens INTEGER NOT NULL DEFAULT 0,
+  -- The worst case of calls whose end nobody saw.
+  unsettled_cost INTEGER NOT NULL DEFAULT 0,
+  unsettled_tokens INTEGER NOT NULL DEFAULT 0,
+  -- When its lines were first met.
+  soft_at TEXT,
+  hard_at TEXT,
+  opened_at TEXT NOT NULL,
+  PRIMARY KEY (scope, key, period)
+  ) WITHOUT ROWID;
+
+-- table budget_reservations
+CREATE TABLE budget_reservations (
+  id TEXT PRIMARY KEY,
+  -- The inference process that makes the call.
+  holder TEXT NOT NULL,
+  model TEXT NOT NULL,
+  session_id TEXT,
+  job_id TEXT,
+  subagent_id TEXT,
+  api_key TEXT,
+  -- The UTC day in which it counts.
+  day TEXT NOT NULL,
+  cost INTEGER NOT NULL,
+  tokens INTEGER NOT NULL,
+  created_at TEXT NOT NULL,
+  -- When its process was found dead; what it really cost may still be told.
+  unsettled_at TEXT
+  ) WITHOUT ROWID;
 
 -- table channel_cursors
 CREATE TABLE channel_cursors (channel TEXT PRIMARY KEY, cursor TEXT, updated_at TEXT NOT NULL);
@@ -415,7 +499,7 @@ CREATE TABLE inference_costs (
   tokens_saved INTEGER NOT NULL DEFAULT 0,
   turn_id TEXT,
   created_at TEXT NOT NULL
-  , place INTEGER NOT NULL DEFAULT 0, cache_level TEXT);
+  , place INTEGER NOT NULL DEFAULT 0, cache_level TEXT, session_id TEXT, job_id TEXT, subagent_id TEXT, api_key TEXT);
 
 -- table memories
 CREATE TABLE memories (
@@ -548,6 +632,46 @@ CREATE TABLE policy_decisions (
   context_json TEXT NOT NULL,
   created_at TEXT NOT NULL
   , approval_id TEXT);
+
+-- table recommendation_dismissals
+CREATE TABLE recommendation_dismissals (
+  id TEXT PRIMARY KEY,
+  dismissed_at TEXT NOT NULL
+  ) WITHOUT ROWID;
+
+-- table replays
+CREATE TABLE replays (
+  id TEXT PRIMARY KEY,
+  turn_id TEXT NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
+  -- What was to be different, JSON.
+  changes_json TEXT NOT NULL,
+  -- What came of it, JSON: the answer and its steps, without secrets.
+  result_json TEXT NOT NULL,
+  notes_json TEXT NOT NULL DEFAULT '[]',
+  status TEXT NOT NULL,
+  model TEXT,
+  tokens_in INTEGER NOT NULL,
+  tokens_out INTEGER NOT NULL,
+  cost REAL NOT NULL,
+  latency_ms INTEGER NOT NULL,
+  created_at TEXT NOT NULL
+  );
+
+-- table retention_marks
+CREATE TABLE retention_marks (kind TEXT PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
+
+-- table retention_runs
+CREATE TABLE retention_runs (
+  id TEXT PRIMARY KEY,
+  started_by TEXT NOT NULL CHECK (started_by IN ('housekeeping', 'job', 'operator')),
+  started_at TEXT NOT NULL,
+  duration_ms INTEGER NOT NULL,
+  -- How many of each kind went.
+  removed_json TEXT NOT NULL,
+  freed_bytes INTEGER NOT NULL,
+  file_bytes INTEGER NOT NULL,
+  error TEXT
+  );
 
 -- table schema_version
 CREATE TABLE schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL);
