@@ -52,7 +52,8 @@ function world(): Record<string, unknown> {
     .prepare(`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
     .pluck()
     .all() as string[]
-  const written = ['replays', 'inference_costs', 'events', 'metric_snapshots']
+  // Its own record, and what its calls cost with all that is added up of that.
+  const written = ['replays', 'inference_costs', 'usage_hours', 'budget_reservations', 'events', 'metric_snapshots']
   const counts = tables
     .filter((name) => !written.includes(name) && !name.includes('_fts') && !name.includes('_vec'))
     .map((name) => [name, db.prepare(`SELECT count(*) FROM "${name}"`).pluck().get()])

@@ -8,7 +8,7 @@ import { type Daemon, eventually, startDaemon, upstreamConfig } from '../support
 import { seededRandom } from '../support/seeded-random.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
 
-const kills = 30
+const kills = 20
 const everyMs = 1_000
 
 let home: string

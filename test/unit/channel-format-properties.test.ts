@@ -7,8 +7,8 @@ import { markdownDocument, markdownSoup } from '../support/markdown-documents.ts
 import { readers } from '../support/markups/readers.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 
-const documents = 400
-const soups = 1_600
+const documents = 200
+const soups = 800
 const unbounded = { most: 10_000_000, unit: 'utf16' } as const
 
 /** Shorter than the platforms allow, so that small documents are cut in many places. */

@@ -67,7 +67,7 @@ test('one kernel to a home; the lock is free again once its holder is gone, kill
   const script = `
     const { openHome } = await import('#kernel/home.ts')
     const { lockHome } = await import('#kernel/home-lock.ts')
-    lockHome(openHome(${JSON.stringify(home.root)}, {}))
+    globalThis.held = lockHome(openHome(${JSON.stringify(home.root)}, {}))
     console.log('locked')
     setInterval(() => {}, 1000)`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
