@@ -71,5 +71,5 @@ export interface Context {
   rateLimits: RateLimits
   tickets: Tickets
   /** Undefined where they are not wanted. */
-  readonly metrics: Metrics | undefined
+  metrics: () => Metrics | undefined
 }

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import type { events } from '#sdk/events.ts'
 import { agentService } from '#sdk/services/agent.ts'
 import { browserService } from '#sdk/services/browser.ts'
 import { channelsService } from '#sdk/services/channels.ts'
@@ -12,37 +11,28 @@ import { toolsService } from '#sdk/services/tools.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { Approvals } from './approvals/approvals.ts'
 import { replayApprovedCalls } from './approvals/replay.ts'
-import { areas, unlimitedRoutes } from './areas/areas.ts'
-import { pendingRoutes } from './areas/pending.ts'
-import { watchableTopics } from './areas/topics.ts'
 import { Browser } from './browser/browser.ts'
-import { LiveView } from './browser/live-view.ts'
 import { BudgetLedger } from './budgets/ledger.ts'
 import { budgetLinesOf } from './budgets/lines.ts'
 import { Channels } from './channels/channels.ts'
-import { openConfig } from './config/live-config.ts'
 import { offlineProvider } from './config/sections/providers.ts'
 import type { Context } from './context.ts'
 import { kernelEndings } from './endings.ts'
-import { createEventBus } from './events/bus.ts'
 import { followConfig } from './follow-config.ts'
-import { openHome, readSecretKey } from './home.ts'
+import { openFoundation } from './foundation.ts'
+import { openFrontDoor } from './front-door.ts'
+import { openHome } from './home.ts'
 import { lockHome } from './home-lock.ts'
 import { startHousekeeping } from './housekeeping.ts'
-import { createApp } from './http/app.ts'
-import { createGate } from './http/gate.ts'
-import { OriginPolicy } from './http/origin.ts'
 import { rateLimitSettings } from './http/rate-limit-settings.ts'
 import { RateLimits } from './http/rate-limits.ts'
-import { createHttpServer, type ListenHandle } from './http/server.ts'
+import type { ListenHandle } from './http/server.ts'
 import { Tickets } from './http/tickets.ts'
-import { createEventSockets } from './http/websocket.ts'
 import { CostLedger } from './inference/cost-ledger.ts'
 import { inferenceTerms } from './inference/inference-terms.ts'
 import { openInferenceView } from './inference/inference-view.ts'
 import { openModelOverride } from './inference/model-override.ts'
 import { inferenceSettingsOf } from './inference/settings.ts'
-import { openLogger } from './logs/logger.ts'
 import { logServiceLine } from './logs/service-line.ts'
 import { Memory } from './memory/memory.ts'
 import { Analyses } from './observatory/analysis/analyses.ts'
@@ -54,10 +44,7 @@ import { openJudge } from './policy/judge.ts'
 import { judgeSettings } from './policy/settings.ts'
 import { Retention } from './retention/retention.ts'
 import { Scheduler } from './scheduler/scheduler.ts'
-import { currentApiKey } from './secrets/api-key.ts'
 import { openProviderKeys } from './secrets/provider-keys.ts'
-import { sealedRows } from './secrets/sealed-rows.ts'
-import { openSealedStore } from './secrets/sealed-store.ts'
 import { serviceSpecs } from './services.ts'
 import { openNicknameWriter } from './sessions/nickname-writer.ts'
 import { Catalogs } from './skills/catalog/catalog.ts'
@@ -65,14 +52,8 @@ import { Skills } from './skills/registry.ts'
 import { scriptWorkspace, skillSettings } from './skills/settings.ts'
 import { skillToolsOf } from './skills/skill-tools.ts'
 import { skillsForTurn } from './skills/skills-for-turn.ts'
-import { openStore } from './store/store.ts'
-import { faultText } from './store/store-fault.ts'
 import { closeCutOffCalls } from './store/tool-calls.ts'
 import { startSupervisor } from './supervisor/supervisor.ts'
-import { gaugeReaders } from './telemetry/gauges.ts'
-import { MetricsSwitch } from './telemetry/metrics-switch.ts'
-import { watchRequests } from './telemetry/request-watch.ts'
-import { Telemetry } from './telemetry/telemetry.ts'
 import { builtinToolsOf } from './tools/builtin-tools.ts'
 import { toolSettingsOf } from './tools/settings.ts'
 import { openToolbox } from './tools/toolbox.ts'
@@ -130,39 +111,13 @@ export async function startKernel({
   const lock = lockHome(home, predecessor && inheritWaitMs)
   const undo: (() => unknown)[] = [() => lock.release()]
   try {
-    const config = openConfig(home, env)
-    const {
-      log,
-      feed,
-      setLevel,
-      close: closeLog,
-    } = await openLogger({
-      dir: config.current().server.log_dir,
-      level: config.current().agent.log_level,
-      maxDays: config.current().server.log_max_days,
-      env,
-    })
-    undo.push(closeLog)
-    for (const warning of config.warnings()) log.warn(warning)
-    const telemetry = new Telemetry({ config, env, version, log })
-    undo.push(() => telemetry.close(0))
-    await telemetry.configure()
-
-    const store = openStore(config.current().database.path, {
-      onFault: (err) => log.error({ err }, 'work on the database failed'),
-      onChange: (fault, err) =>
-        fault ? log.error({ err, fault }, faultText[fault]) : log.info('the database takes writes again'),
-    })
-    undo.push(() => store.close())
-    const secrets = openSealedStore(sealedRows(store), readSecretKey(home))
-    config.useSecrets(secrets)
-    const bus = createEventBus<typeof events>({ db: store.write, log })
-    undo.push(() => bus.close())
+    const foundation = await openFoundation(home, { env, version, undo })
+    const { config, log, telemetry, store, secrets, bus } = foundation
 
     const budgets = new BudgetLedger({ db: store.write, bus, log, lines: () => budgetLinesOf(config.current()) })
     // Whoever made calls under an earlier kernel is gone with it.
     budgets.closeAbandoned()
-    const costs = new CostLedger(store.write, log, budgets, (cost) => metrics.current?.cost(cost))
+    const costs = new CostLedger(store.write, log, budgets)
 
     const providerKeys = openProviderKeys(secrets, env, (err) => log.error({ err }, 'a stored key can not be read'))
     const settings = () => inferenceSettingsOf(config.current(), providerKeys, modelOverride.current())
@@ -333,15 +288,6 @@ export async function startKernel({
       },
     })
 
-    const rateLimits = new RateLimits(() => rateLimitSettings(config.current()))
-    const gate = createGate(
-      {
-        apiKey: () => currentApiKey(home, config.current()),
-        trustedProxyCidrs: () => config.current().server.trusted_proxy_cidrs,
-      },
-      rateLimits,
-    )
-    const tickets = new Tickets()
     const context: Context = {
       version,
       startedAt,
@@ -351,7 +297,7 @@ export async function startKernel({
       costs,
       bus,
       log,
-      logFeed: feed,
+      logFeed: foundation.feed,
       secrets,
       supervisor,
       inference,
@@ -375,64 +321,19 @@ export async function startKernel({
       turns,
       replays,
       inFlight,
-      rateLimits,
-      tickets,
-      get metrics() {
-        return metrics.current
-      },
+      rateLimits: new RateLimits(() => rateLimitSettings(config.current())),
+      tickets: new Tickets(),
+      metrics: () => metrics.current,
     }
-    const origins = new OriginPolicy({
-      port: () => server.port,
-      hosts: () => [config.current().server.bind],
-      allowedOrigins: () => config.current().cors.allowed_origins,
-      corsMaxAgeSeconds: () => config.current().cors.max_age_seconds,
-    })
-    const sockets = createEventSockets({
-      bus,
-      gate,
-      origins,
-      tickets,
-      topics: watchableTopics(context),
-      talks: [new LiveView({ browser, log })],
-      version,
-      log,
-    })
-    const spans = telemetry.counts
-    const standing = {
-      version,
-      startedAt,
-      config,
-      store,
-      bus,
-      supervisor,
-      inferenceView,
-      turns,
-      memory,
-      sockets,
-      spans,
-    }
-    const readers = gaugeReaders(standing)
-    const metrics = new MetricsSwitch(config, { bus, toolbox, log, readers })
+    const { server, sockets, metrics } = await openFrontDoor(context, telemetry.counts)
     undo.push(() => metrics.close())
-    await metrics.follow()
-    const handle = createApp({
-      areas,
-      context,
-      gate,
-      origins,
-      log,
-      pending: new Set(pendingRoutes),
-      unlimited: unlimitedRoutes,
-      beforeChange: () => store.free(),
-      watch: watchRequests(() => metrics.current),
-    })
-    const server = createHttpServer({ handle, upgrade: sockets.upgrade })
+    costs.follow((cost) => metrics.current?.cost(cost))
 
     followConfig(config, {
       home,
       bus,
       log,
-      setLevel,
+      setLevel: foundation.setLevel,
       skills,
       plugins,
       memory,
@@ -442,7 +343,7 @@ export async function startKernel({
       configureInference: () => inference.configure(settings()),
       tools,
       supervisor,
-      tickets,
+      tickets: context.tickets,
       sockets,
       telemetry,
       metrics,
@@ -489,13 +390,13 @@ export async function startKernel({
       bus,
       store,
       log,
-      feed,
+      feed: foundation.feed,
       lock,
       telemetry,
       metrics,
       stopHousekeeping,
       closeGuests,
-      closeLog,
+      closeLog: foundation.closeLog,
     })
     const { promise: closed, resolve: settleClosed } = Promise.withResolvers<number>()
     let ending: Promise<void> | undefined

@@ -20,7 +20,8 @@ export const shellHandlers: Handlers<typeof shellRoutes, Pick<Context, 'version'
   },
 
   async getMetrics({ reply }, { metrics }) {
-    if (!metrics) throw new RuntimeError('not_found', 'metrics are off: telemetry.metrics is false')
-    return reply.text(await metrics.text(), metrics.contentType)
+    const current = metrics()
+    if (!current) throw new RuntimeError('not_found', 'metrics are off: telemetry.metrics is false')
+    return reply.text(await current.text(), current.contentType)
   },
 }

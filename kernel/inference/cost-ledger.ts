@@ -18,27 +18,26 @@ type TimedCost = CostRecord & { created_at: string }
 export class CostLedger {
   readonly #log: Logger
   readonly #budgets: Pick<BudgetLedger, 'announce'>
-  readonly #onCost: ((cost: CostRecord) => void) | undefined
   readonly #writeAll: (costs: readonly TimedCost[]) => Parameters<BudgetLedger['announce']>[0]
   #waiting: TimedCost[] = []
   #timer: NodeJS.Timeout | undefined
+  #tell: (cost: CostRecord) => void = () => {}
 
-  constructor(
-    db: WritableDb,
-    log: Logger,
-    budgets: Pick<BudgetLedger, 'book' | 'announce'>,
-    onCost?: (cost: CostRecord) => void,
-  ) {
+  constructor(db: WritableDb, log: Logger, budgets: Pick<BudgetLedger, 'book' | 'announce'>) {
     this.#log = log
     this.#budgets = budgets
-    this.#onCost = onCost
     this.#writeAll = db.transaction((costs: readonly TimedCost[]) =>
       costs.flatMap((cost) => (recordCost(db, rowOf(cost)) ? budgets.book(cost) : [])),
     )
   }
 
+  /** Who is told of each cost from now on. */
+  follow(tell: (cost: CostRecord) => void): void {
+    this.#tell = tell
+  }
+
   record(cost: CostRecord): void {
-    this.#onCost?.(cost)
+    this.#tell(cost)
     this.#waiting.push({ ...cost, created_at: timestamp() })
     if (this.#waiting.length === groupSize) this.flush()
     else this.#timer ??= setTimeout(() => this.flush(), groupMs)

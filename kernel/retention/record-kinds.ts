@@ -5,7 +5,13 @@ import type { Config } from '#kernel/config/schema.ts'
 import type { EventBus } from '#kernel/events/bus.ts'
 import { sessionFields } from '#kernel/sessions/session-fields.ts'
 import { pruneRuns } from '#kernel/store/cron-runs.ts'
-import { emptyToolCalls, forgetJournals, forgetOldest, listEndedSessions } from '#kernel/store/retention.ts'
+import {
+  emptyToolCalls,
+  forgetAnalyses,
+  forgetJournals,
+  forgetOldest,
+  listEndedSessions,
+} from '#kernel/store/retention.ts'
 import { deleteSession } from '#kernel/store/sessions.ts'
 import type { Store } from '#kernel/store/store.ts'
 
@@ -59,6 +65,11 @@ export const recordKinds: Record<keyof Config['retention'], RecordKind> = {
     forget: (before, limit, { channels }) => channels.outbox.pruneDeadLetters(before, limit),
   },
   metric_snapshots: rows('Figures that jobs have kept.', 'metric_snapshots'),
+  analyses: {
+    about: 'What models have said about turns, sessions and periods; asked again they say it anew.',
+    atOnce: 200,
+    forget: (before, limit, { store }) => forgetAnalyses(store.write, before, limit),
+  },
   ended_sessions: {
     about: 'Conversations that were archived or have expired, with their messages and turns.',
     atOnce: 1,

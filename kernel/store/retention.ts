@@ -20,6 +20,13 @@ export function forgetOldest(db: WritableDb, table: AgingTable, before: string, 
   return sql(db, text).run({ before, limit }).changes
 }
 
+/** Removes up to `limit` of what models had said before then; returns how many. */
+export function forgetAnalyses(db: WritableDb, before: string, limit: number): number {
+  const text = `DELETE FROM analyses WHERE (kind, subject_id) IN (
+    SELECT kind, subject_id FROM analyses WHERE created_at < @before ORDER BY created_at LIMIT @limit)`
+  return sql(db, text).run({ before, limit }).changes
+}
+
 /** Removes the journals of up to `limit` turns that were over before then; returns how many turns were looked at. */
 export function forgetJournals(db: WritableDb, before: string, limit: number): number {
   return seeTo(

@@ -121,6 +121,20 @@ describe('what is old goes, and what is not stays', () => {
     expect(all.ids('policy_decisions')).toHaveLength(2)
   })
 
+  test('what models have said', async () => {
+    const all = scene({ analyses: 30 })
+    for (const [subject_id, days] of [
+      ['7d', 31],
+      ['30d', 29],
+    ] as const)
+      all.insert('analyses', {
+        ...{ kind: 'recommendations', subject_id, model: 'm', result_json: '{}', basis: '' },
+        ...{ tokens_in: 1, tokens_out: 1, cost: 0, created_at: ago(days) },
+      })
+    expect((await all.retention.run('operator')).removed).toEqual({ analyses: 1 })
+    expect(all.store.read.prepare('SELECT subject_id FROM analyses').all()).toEqual([{ subject_id: '30d' }])
+  })
+
   test('approvals that are settled, never one that waits', async () => {
     const all = scene({ approvals: 30 })
     for (const [id, status, days] of [

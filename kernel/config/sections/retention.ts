@@ -15,6 +15,7 @@ export const retention = section({
   cron_runs: days(90),
   dead_letters: days(90),
   metric_snapshots: days(90),
+  analyses: days(365),
   ended_sessions: days(0),
   trash: days(30),
   screenshots: days(30),
