@@ -1,15 +1,7 @@
 import { Command, Option } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { StartKernel } from '../handover/local-kernel.ts'
-import {
-  approve,
-  type DecisionOptions,
-  deny,
-  listApprovals,
-  listGrants,
-  revokeGrant,
-  showApproval,
-} from './approvals.ts'
+import { addApprovalCommands } from './approval-commands.ts'
 import { addBrowserCommands } from './browser-commands.ts'
 import { showBudgets } from './budget.ts'
 import { addChannelCommands } from './channel-commands.ts'
@@ -21,35 +13,12 @@ import { addCronCommands } from './cron-commands.ts'
 import { doctor } from './doctor.ts'
 import { showLogs } from './logs.ts'
 import { addMemoryCommands } from './memory-commands.ts'
-import {
-  configurePlugin,
-  disablePlugin,
-  enablePlugin,
-  listPlugins,
-  runPluginTool,
-  setPluginSecret,
-  showPlugin,
-  uninstallPlugin,
-} from './plugin.ts'
-import { developPlugin, packPlugin, testPlugin } from './plugin-author.ts'
-import { installPlugin } from './plugin-install.ts'
-import { newPlugin } from './plugin-new.ts'
+import { addPluginCommands } from './plugin-commands.ts'
 import { addProvider, removeProvider, setProviderKey } from './provider.ts'
-import { type RecommendationOptions, recommendations } from './recommendations.ts'
+import { addRecommendationCommand } from './recommendation-command.ts'
 import { addRetentionCommands } from './retention-commands.ts'
 import { listServices, restartService } from './service.ts'
-import {
-  auditSkills,
-  installSkills,
-  listCatalog,
-  listSkills,
-  reloadSkills,
-  removeSkill,
-  showSkill,
-  toggleSkill,
-  trustSkill,
-} from './skill.ts'
-import { buildSkillCatalog, newSkill } from './skill-files.ts'
+import { addSkillCommands } from './skill-commands.ts'
 import { type StartOptions, start } from './start.ts'
 import { startDetached } from './start-detached.ts'
 import { startSuccessor } from './start-successor.ts'
@@ -193,40 +162,7 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
     .argument('<name>')
     .action((name: string, _, command: Command) => removeProvider(session(command), name))
 
-  const approvals = program.command('approvals').description('the tool calls that wait for a person')
-  approvals
-    .command('list')
-    .description('show what waits')
-    .option('--all', 'and what was decided')
-    .action((options: { all?: boolean }, command: Command) => listApprovals(session(command), options))
-  approvals
-    .command('show')
-    .description('show one in full')
-    .argument('<request>')
-    .action((id: string, _, command: Command) => showApproval(session(command), id))
-  approvals
-    .command('approve')
-    .description('let exactly this call run')
-    .argument('<request>')
-    .option('--scope <scope>', 'once, session or always: the same call is not asked about again')
-    .option('--reason <text>', 'why, for the record')
-    .action((id: string, options: DecisionOptions, command: Command) => approve(session(command), id, options))
-  approvals
-    .command('deny')
-    .description('refuse it; the model is told why')
-    .argument('<request>')
-    .option('--reason <text>', 'why')
-    .action((id: string, options: DecisionOptions, command: Command) => deny(session(command), id, options))
-  approvals
-    .command('grants')
-    .description('show the standing approvals')
-    .action((_, command: Command) => listGrants(session(command)))
-  approvals
-    .command('revoke')
-    .description('take a standing approval back')
-    .argument('<grant>')
-    .action((id: string, _, command: Command) => revokeGrant(session(command), id))
-
+  addApprovalCommands(program, session)
   addMemoryCommands(program, session)
   addCronCommands(program, session, onExitCode)
   addChannelCommands(program, session, onExitCode)
@@ -234,187 +170,10 @@ export function buildProgram({ io, startKernel, onExitCode }: ProgramContext): C
   addRetentionCommands(program, session)
   addTurnCommands(program, session)
 
-  program
-    .command('recommendations')
-    .description('what would make answers better or cheaper, and why')
-    .option('--period <period>', 'how far back to look: 1h, 24h, 7d, 30d or all')
-    .option('--all', 'and those that were dismissed')
-    .addOption(
-      new Option('--apply <id>', 'make the change of the settings that it names').conflicts([
-        'dismiss',
-        'restore',
-        'deep',
-      ]),
-    )
-    .option('-y, --yes', 'with --apply: without being asked')
-    .addOption(new Option('--dismiss <id>', 'list it no more').conflicts(['restore', 'deep']))
-    .addOption(new Option('--restore <id>', 'list a dismissed one again').conflicts('deep'))
-    .option('--deep', 'have a model look at the figures too; that costs what its call costs')
-    .action((options: RecommendationOptions, command: Command) => recommendations(session(command), options))
+  addRecommendationCommand(program, session)
   addStatsCommands(program, session)
-
-  const skill = program
-    .command('skill')
-    .alias('skills')
-    .description('what the agent knows how to do, as folders of text and scripts')
-  skill
-    .command('list')
-    .description('show them')
-    .option('--all', 'and the built-in ones')
-    .action((options: { all?: boolean }, command: Command) => listSkills(session(command), options))
-  skill
-    .command('show')
-    .description('show one with its files and what a strict reader finds')
-    .argument('<name>')
-    .action((name: string, _, command: Command) => showSkill(session(command), name))
-  skill
-    .command('reload')
-    .description('read all of them again')
-    .action((_, command: Command) => reloadSkills(session(command)))
-  skill
-    .command('enable')
-    .description('let the agent use it')
-    .argument('<name>')
-    .action((name: string, _, command: Command) => toggleSkill(session(command), name, true))
-  skill
-    .command('disable')
-    .description('keep the agent from using it')
-    .argument('<name>')
-    .action((name: string, _, command: Command) => toggleSkill(session(command), name, false))
-  skill
-    .command('trust')
-    .description('let its scripts run, as they are now')
-    .argument('<name>')
-    .option('-y, --yes', 'without being asked')
-    .option('--revoke', 'take it back')
-    .action((name: string, options: { yes?: boolean; revoke?: boolean }, command: Command) =>
-      trustSkill(session(command), name, options),
-    )
-  skill
-    .command('remove')
-    .description('move it to the trash')
-    .argument('<name>')
-    .action((name: string, _, command: Command) => removeSkill(session(command), name))
-  skill
-    .command('audit')
-    .description('compare what was loaded with what lies on disk')
-    .option('--repair', 'and bring them together')
-    .action((options: { repair?: boolean }, command: Command) => auditSkills(session(command), options))
-  skill
-    .command('catalog')
-    .description('show what the catalogs offer')
-    .argument('[query]')
-    .action((query: string | undefined, _, command: Command) => listCatalog(session(command), query))
-  skill
-    .command('install')
-    .description('install from a catalog by name, or from a folder or archive')
-    .argument('<sources...>')
-    .option('--activate', 'and let the agent use them')
-    .action((sources: string[], options: { activate?: boolean }, command: Command) =>
-      installSkills(session(command), sources, options),
-    )
-  skill
-    .command('new')
-    .description('write the folder of a new skill')
-    .argument('<name>')
-    .action((name: string, _, command: Command) => newSkill(session(command), name))
-  skill
-    .command('catalog-build')
-    .description('make a catalog of a folder of skills, to be served by any web server')
-    .argument('<folder>')
-    .argument('<target>')
-    .option('--catalog-version <version>', 'of the catalog')
-    .option('--key <file>', 'an Ed25519 private key in PEM that signs it')
-    .action((source: string, target: string, options: { catalogVersion?: string; key?: string }, command: Command) =>
-      buildSkillCatalog(session(command), source, target, options),
-    )
-
-  const plugin = program.command('plugin').alias('plugins').description('tools that others wrote, each in a sandbox')
-  plugin
-    .command('list')
-    .description('show them, what they ask for and how they do')
-    .action((_, command: Command) => listPlugins(session(command)))
-  plugin
-    .command('show')
-    .alias('info')
-    .description('show one with its tools and settings')
-    .argument('<name>')
-    .action((name: string, _, command: Command) => showPlugin(session(command), name))
-  plugin
-    .command('new')
-    .description('write the folder of a new plugin')
-    .argument('<name>')
-    .option('--js', 'in JavaScript')
-    .action((name: string, options: { js?: boolean }, command: Command) => newPlugin(session(command), name, options))
-  plugin
-    .command('test')
-    .description('run its tests in the sandbox')
-    .argument('[folder]', 'where it is', '.')
-    .action(async (folder: string, _, command: Command) => onExitCode(await testPlugin(session(command), folder)))
-  plugin
-    .command('dev')
-    .description('bring each save of it into the running Keel')
-    .argument('[folder]', 'where it is', '.')
-    .action((folder: string, _, command: Command) => developPlugin(session(command), folder))
-  plugin
-    .command('pack')
-    .description('make one file of it, its npm packages bundled in')
-    .argument('[folder]', 'where it is', '.')
-    .option('-o, --out <file>', 'the file; NAME-VERSION.keel.zip here unless told')
-    .action((folder: string, options: { out?: string }, command: Command) =>
-      packPlugin(session(command), folder, options.out),
-    )
-  plugin
-    .command('install')
-    .description('install one from its folder or file, and grant what it asks for')
-    .argument('<source>')
-    .option('-y, --yes', 'without being asked')
-    .action((source: string, options: { yes?: boolean }, command: Command) =>
-      installPlugin(session(command), source, options),
-    )
-  plugin
-    .command('uninstall')
-    .description('move it to the trash and forget what it kept')
-    .argument('<name>')
-    .action((name: string, _, command: Command) => uninstallPlugin(session(command), name))
-  plugin
-    .command('enable')
-    .description('let it run, with what it asks for')
-    .argument('<name>')
-    .action((name: string, _, command: Command) => enablePlugin(session(command), name))
-  plugin
-    .command('disable')
-    .description('keep it from running')
-    .argument('<name>')
-    .action((name: string, _, command: Command) => disablePlugin(session(command), name))
-  plugin
-    .command('config')
-    .alias('set')
-    .description('show its settings, or change one; without a value it is put back to its default')
-    .argument('<name>')
-    .argument('[setting]')
-    .argument('[value]')
-    .action((name: string, key: string | undefined, value: string | undefined, _, command: Command) =>
-      configurePlugin(session(command), name, key, value),
-    )
-  plugin
-    .command('secret')
-    .description('store one of its secrets, from stdin or typed unseen')
-    .argument('<name>')
-    .argument('<secret>')
-    .option('--forget', 'take it away instead')
-    .action((name: string, secret: string, options: { forget?: boolean }, command: Command) =>
-      setPluginSecret(session(command), name, secret, options),
-    )
-  plugin
-    .command('run')
-    .description('run one of its tools')
-    .argument('<name>')
-    .argument('<tool>')
-    .argument('[input]', 'JSON')
-    .action((name: string, tool: string, input: string | undefined, _, command: Command) =>
-      runPluginTool(session(command), name, tool, input),
-    )
+  addSkillCommands(program, session)
+  addPluginCommands(program, session, onExitCode)
 
   program
     .command('doctor')
