@@ -5,7 +5,7 @@ import { apiGrant, resolveAuthority } from '#kernel/policy/authority.ts'
 import { listReplays } from '#kernel/store/replays.ts'
 import { selectionsOfTurn } from '#kernel/store/selections.ts'
 import { listToolCalls } from '#kernel/store/tool-calls.ts'
-import { findContextSnapshot, listModelSteps } from '#kernel/store/turn-steps.ts'
+import { findContextSnapshot, listModelSteps, noSnapshot } from '#kernel/store/turn-steps.ts'
 import { countTurns, listTurns, loadTurn } from '#kernel/store/turns.ts'
 import type { ReplayEvent } from '#sdk/contracts/replays.ts'
 import type { turnsRoutes } from '#sdk/contracts/turns.ts'
@@ -13,18 +13,6 @@ import { RuntimeError } from '#sdk/errors.ts'
 import { contextOfTurn } from './context-of-turn.ts'
 import { memoryOfTurn } from './memory-of-turn.ts'
 import { toolCallFailed, toolCallView } from './tool-call-view.ts'
-
-/** What a turn shows that left no snapshot of its context. */
-const noSnapshot = {
-  complexity_level: 'L1',
-  token_budget: 0,
-  system_prompt_tokens: 0,
-  memory_tokens: 0,
-  history_tokens: 0,
-  history_depth: 0,
-  tool_definition_tokens: 0,
-  dropped_history: 0,
-} as const
 
 /** The most turns in one answer, for a caller that asks for all. */
 const maxTurns = 5000

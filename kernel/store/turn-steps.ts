@@ -70,6 +70,21 @@ export interface ContextSnapshotRow {
   created_at: string
 }
 
+/** What is told of a turn that left no snapshot of its context. */
+export const noSnapshot: ContextSnapshotRow = {
+  turn_id: '',
+  complexity_level: 'L1',
+  complexity_score: 0,
+  token_budget: 0,
+  system_prompt_tokens: 0,
+  memory_tokens: 0,
+  history_tokens: 0,
+  history_depth: 0,
+  tool_definition_tokens: 0,
+  dropped_history: 0,
+  created_at: '',
+}
+
 export function saveContextSnapshot(db: WritableDb, turnId: string, plan: ContextPlan): void {
   sql(
     db,

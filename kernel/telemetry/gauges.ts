@@ -1,11 +1,16 @@
 import { stat } from 'node:fs/promises'
+import { budgetLinesOf } from '#kernel/budgets/lines.ts'
+import { toDollars } from '#kernel/budgets/nanodollars.ts'
+import { dayOf } from '#kernel/budgets/places.ts'
 import type { Context } from '#kernel/context.ts'
 import { countPendingApprovals } from '#kernel/store/approvals.ts'
+import { findBudgetAccount } from '#kernel/store/budgets.ts'
 import { countWaitingUpdates } from '#kernel/store/channel-inbox.ts'
 import { countOpenDeliveries } from '#kernel/store/channel-outbox.ts'
 import { countRunsUnderWay } from '#kernel/store/cron-runs.ts'
 import { countIngest } from '#kernel/store/memory-ingest.ts'
 import { platformName } from '#sdk/channels/platforms.ts'
+import { timestamp } from '#sdk/ids.ts'
 import type { MetricName } from './metric-table.ts'
 import type { ExportCounts } from './span-exporter.ts'
 
@@ -76,6 +81,25 @@ export function gaugeReaders(
       ]
     },
 
+    budget() {
+      const day = findBudgetAccount(store.read, { scope: 'day', key: '', period: dayOf(timestamp(now())) })
+      const { cost, tokens } = budgetLinesOf(config.current()).day
+      return [
+        ...parts('keel_budget_dollars', {
+          spent: toDollars(day?.cost ?? 0),
+          reserved: toDollars(day?.reserved_cost ?? 0),
+          unsettled: toDollars(day?.unsettled_cost ?? 0),
+          hard_line: cost.hard,
+        }),
+        ...parts('keel_budget_tokens', {
+          spent: day?.tokens ?? 0,
+          reserved: day?.reserved_tokens ?? 0,
+          unsettled: day?.unsettled_tokens ?? 0,
+          hard_line: tokens.hard,
+        }),
+      ]
+    },
+
     queues: () => [
       ['keel_approvals_pending', countPendingApprovals(store.read).all],
       ['keel_cron_runs_running', countRunsUnderWay(store.read)],
@@ -102,6 +126,11 @@ export function gaugeReaders(
       return memories
     },
   }
+}
+
+/** A figure for each part that there is. */
+function parts(name: MetricName, values: Record<string, number | null>): Sample[] {
+  return Object.entries(values).flatMap(([part, value]): Sample[] => (value === null ? [] : [[name, value, { part }]]))
 }
 
 /** There is no log where everything is in the file. */

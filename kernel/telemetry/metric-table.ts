@@ -99,6 +99,17 @@ export const metricTable = {
     labels: ['tool'],
     buckets: workBuckets,
   },
+  keel_budget_dollars: {
+    type: 'gauge',
+    help: "Of the day's budget: spent, reserved by calls under way, unsettled, and its hard line where it has one",
+    labels: ['part'],
+  },
+  keel_budget_tokens: {
+    type: 'gauge',
+    help: "Of the day's tokens: spent, reserved by calls under way, unsettled, and their hard line where there is one",
+    labels: ['part'],
+  },
+
   keel_approvals_pending: { type: 'gauge', help: 'Tool calls that wait for a person' },
 
   keel_channel_outbox_open: { type: 'gauge', help: 'Messages to be sent', labels: ['channel'] },

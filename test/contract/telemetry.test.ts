@@ -300,7 +300,9 @@ describe('/metrics', () => {
     await keel.fetch(`/api/turns/${encodeURIComponent('a/../"\n{}')}`)
     await eventually('the model’s costs are counted', async () => {
       const model = { model: 'mock/test-model', kind: 'answer' }
-      return difference(await scrape(), 'keel_model_calls_total', model) === 2
+      const seen = await scrape()
+      const booked = difference(seen, 'keel_budget_tokens', { part: 'spent' })
+      return difference(seen, 'keel_model_calls_total', model) === 2 && booked >= 22 + 14
     })
     const after = await scrape()
     const of = (name: string, labels: Record<string, string>) => difference(after, name, labels)
@@ -329,6 +331,8 @@ describe('/metrics', () => {
     expect(standing('keel_service_up', { service: 'agent' })).toBe(1)
     expect(standing('keel_service_cpu_seconds_total', { service: 'agent' })).toBeGreaterThan(0)
     expect(standing('keel_breaker_state', { provider: 'mock' })).toBe(0)
+    expect(standing('keel_budget_dollars', { part: 'hard_line' })).toBe(50)
+    expect(standing('keel_budget_tokens', { part: 'hard_line' })).toBeUndefined()
     expect(standing('keel_turns_live')).toBe(0)
     expect(standing('keel_database_bytes', { file: 'main' })).toBeGreaterThan(0)
     expect(standing('keel_spans_total', { result: 'exported' })).toBeGreaterThan(0)

@@ -1,21 +1,8 @@
 import type { TurnFacts } from '#kernel/store/turn-facts.ts'
+import { noSnapshot } from '#kernel/store/turn-steps.ts'
 import type { Tip } from '#sdk/contracts/tips.ts'
 import { tipsBy } from '../rule.ts'
 import { type MeasuredTurn, type TurnNeed, turnRules } from './turn-rules.ts'
-
-const noSnapshot: MeasuredTurn['snapshot'] = {
-  turn_id: '',
-  complexity_level: 'L1',
-  complexity_score: 0,
-  token_budget: 0,
-  system_prompt_tokens: 0,
-  memory_tokens: 0,
-  history_tokens: 0,
-  history_depth: 0,
-  tool_definition_tokens: 0,
-  dropped_history: 0,
-  created_at: '',
-}
 
 const isKnown: Record<TurnNeed, (turn: MeasuredTurn) => boolean> = {
   snapshot: ({ snapshot }) => snapshot !== noSnapshot,
