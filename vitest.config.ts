@@ -14,8 +14,7 @@ export default defineConfig({
   test: {
     include: ['test/{unit,contract,faults,e2e}/**/*.test.ts', 'plugins/*/*.test.ts'],
     pool: 'forks',
-    // Most of a fault test is waiting, so one more than a small machine has cores.
-    maxWorkers: 3,
+    maxWorkers: 2,
     // The services that tests start need not be compiled anew each time.
     env: { NODE_COMPILE_CACHE: file('./node_modules/.cache/compile') },
     testTimeout: 20_000,

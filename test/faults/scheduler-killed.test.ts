@@ -106,7 +106,9 @@ test('kills of the scheduler and of the kernel under jobs of every kind: no occu
     const runs = runsOf(id)
     expect(gridFaults(runs, everyMs)).toEqual({ lost: [], doubled: [] })
     // Longer away than a minute, or a full queue, would make it another word.
-    expect(new Set(runs.map(({ status }) => status))).toEqual(new Set(['success']))
+    expect(runs.filter(({ status }) => status !== 'success').map(({ status, error }) => `${status}: ${error}`)).toEqual(
+      [],
+    )
     expect(runs.length).toBeGreaterThan(10)
   }
   // Called once at least for each, and under the same key each time.
