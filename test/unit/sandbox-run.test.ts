@@ -43,7 +43,7 @@ const plugins: Record<string, string | Record<string, string>> = {
   ),
   waits: guest(
     `signal.addEventListener('abort', () => void host.log.info('aborted: ' + signal.reason.message))
-     progress('waiting'); await host.kv.get('never'); return 1`,
+     const answer = host.kv.get('never'); progress('waiting'); await answer; return 1`,
   ),
   counts: guest('globalThis.count = (globalThis.count ?? 0) + 1; return globalThis.count'),
   random: guest('return Math.random()'),
