@@ -123,6 +123,8 @@ test('the same calls are answered from the record, another model answers, and no
   expect(JSON.stringify(first)).toContain('Hello there.')
   expect(first?.at(-1)?.content).toBe('note milk, please')
   expect(JSON.stringify(last)).toContain('write_file: success')
+  // Costs are written a moment later, several at once.
+  await expect.poll(() => costs('replay')).toHaveLength(2)
   const spent = costs('replay')
   expect(spent.map(({ turn_id, quality_score }) => [turn_id, quality_score])).toEqual([
     [turn_id, null],

@@ -25,10 +25,10 @@ test('an adapter starts, connects, and does what it is asked', async () => {
     last_error: null,
     failures: 0,
   })
-  expect(scene.reports.map(({ state }) => state).filter((state, at, all) => state !== all[at - 1])).toEqual([
-    'starting',
-    'connected',
-  ])
+  const told = () => scene.reports.map(({ state }) => state).filter((state, at, all) => state !== all[at - 1])
+  // The host knows it a moment before it is told.
+  await eventually('it is told', () => told().includes('connected'))
+  expect(told()).toEqual(['starting', 'connected'])
   const draft = { channel: 'signal', chat_id: 'chat', thread_id: null, text: '**so** far', reply_to: null } as const
   expect(await scene.client.draft({ ...draft, message_id: null })).toEqual({ message_id: 'draft of so far' })
   const { updates } = await scene.client.parse({ channel: 'signal', body: '{"id":"u","repeat":2}' })
