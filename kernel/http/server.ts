@@ -21,7 +21,7 @@ const idleSweepMs = 25
 const silentMs = 250
 const settleCheckMs = 5
 /** A client that asks again on its connection learns within this time that it should open a new one. */
-const windDownMs = 200
+const windDownMs = 500
 
 /** The exit code for a port that is taken. */
 export const portTakenExitCode = 2
