@@ -112,7 +112,7 @@ async function removeFrom(
 ): Promise<number> {
   let removed = 0
   for (const folder of folders) {
-    const found = await lstat(folder).catch(() => undefined)
+    const found = await lstat(folder).catch(absent)
     if (!found?.isDirectory()) continue
     for (const entry of (await readdir(folder)).filter((one) => name.test(one)).sort()) {
       if (removed === limit) return removed
@@ -124,4 +124,8 @@ async function removeFrom(
     }
   }
   return removed
+}
+
+function absent(thrown: NodeJS.ErrnoException): undefined {
+  if (thrown.code !== 'ENOENT') throw thrown
 }

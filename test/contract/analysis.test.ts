@@ -249,7 +249,7 @@ describe('a turn', () => {
     const asking = keel.client.turns.analyzeTurn({ ...anew(), signal: caller.signal })
     await eventually('it is asked', () => reviewsAsked().length === 1)
     caller.abort()
-    await expect(asking).rejects.toBeDefined()
+    await expect(asking).rejects.toMatchObject({ kind: 'cancelled' })
     expect(await reviewsAsked()[0]?.ended).toBe('aborted')
   })
 
