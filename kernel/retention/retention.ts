@@ -22,7 +22,7 @@ const everyMs = dayMs - 600_000
 /** Empty pages that leave the file in one step. */
 const pagesAtOnce = 128
 /** Runs that are remembered. */
-export const keptRuns = 100
+const keptRuns = 100
 
 type Kind = keyof Config['retention']
 
@@ -69,6 +69,7 @@ export class Retention {
 
   async close(): Promise<void> {
     this.#closing.abort(new RuntimeError('unavailable', 'Keel is stopping'))
+    // Whoever began it is told what became of it.
     await this.#running?.catch(() => {})
   }
 

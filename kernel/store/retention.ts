@@ -29,43 +29,28 @@ export function forgetAnalyses(db: WritableDb, before: string, limit: number): n
 
 /** Removes the journals of up to `limit` turns that were over before then; returns how many turns were looked at. */
 export function forgetJournals(db: WritableDb, before: string, limit: number): number {
-  return seeTo(
-    db,
-    'turn_journals',
-    `SELECT rowid AS at, id FROM turns WHERE rowid > @upto AND created_at < @before
-    AND status <> 'running' ORDER BY rowid LIMIT @limit`,
-    { before, limit },
-    (id) => {
-      sql(db, 'DELETE FROM turn_steps WHERE turn_id = ?').run(id)
-    },
-  )
+  const forget = sql(db, 'DELETE FROM turn_steps WHERE turn_id = ?')
+  return seeTo(db, { kind: 'turn_journals', table: 'turns', before, limit }, (id) => forget.run(id))
 }
 
 /** Empties up to `limit` tool calls from before then: that they were made, and what became of them, stays. */
 export function emptyToolCalls(db: WritableDb, before: string, limit: number): number {
-  return seeTo(
-    db,
-    'tool_call_contents',
-    `SELECT rowid AS at, id FROM tool_calls WHERE rowid > @upto AND created_at < @before
-    AND status <> 'running' ORDER BY rowid LIMIT @limit`,
-    { before, limit },
-    (id) => {
-      sql(db, `UPDATE tool_calls SET input = '{}', output = NULL WHERE id = ?`).run(id)
-    },
-  )
+  const empty = sql(db, `UPDATE tool_calls SET input = '{}', output = NULL WHERE id = ?`)
+  return seeTo(db, { kind: 'tool_call_contents', table: 'tool_calls', before, limit }, (id) => empty.run(id))
 }
 
+/** Goes on after the last row that was seen to, up to `limit` rows, and passes over what runs; returns how many it saw to. */
 function seeTo(
   db: WritableDb,
-  kind: string,
-  text: string,
-  { before, limit }: { before: string; limit: number },
-  forget: (id: string) => void,
+  { kind, table, ...bounds }: { kind: string; table: 'turns' | 'tool_calls'; before: string; limit: number },
+  see: (id: string) => void,
 ): number {
   return db.transaction(() => {
     const mark = sql(db, 'SELECT upto FROM retention_marks WHERE kind = ?').get(kind) as { upto: number } | undefined
-    const rows = sql(db, text).all({ upto: mark?.upto ?? 0, before, limit }) as { at: number; id: string }[]
-    for (const { id } of rows) forget(id)
+    const text = `SELECT rowid AS at, id FROM ${table} WHERE rowid > @upto AND created_at < @before
+      AND status <> 'running' ORDER BY rowid LIMIT @limit`
+    const rows = sql(db, text).all({ upto: mark?.upto ?? 0, ...bounds }) as { at: number; id: string }[]
+    for (const { id } of rows) see(id)
     const last = rows.at(-1)
     if (last) sql(db, 'INSERT OR REPLACE INTO retention_marks (kind, upto) VALUES (?, ?)').run(kind, last.at)
     return rows.length

@@ -12,7 +12,7 @@ const fairCostWeight = 0.5
 type Remedy = ConfigChange | null | typeof answered
 
 /** Sets `path`, or the keys of the table at `path`, to what `to` has. */
-export function changeOf(path: string, from: unknown, to: unknown): ConfigChange {
+function changeOf(path: string, from: unknown, to: unknown): ConfigChange {
   const patch = path.split('.').reduceRight<unknown>((value, key) => ({ [key]: value }), to)
   return { path, from, to, patch: patch as ConfigChange['patch'] }
 }
