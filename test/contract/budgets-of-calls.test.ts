@@ -250,7 +250,9 @@ test('vectors are paid for as well', async () => {
   await embed('short')
   expect((await keel.account('api_key', 'bearer:1'))?.cost).toBeGreaterThan(0)
   await expect(embed('long '.repeat(300))).rejects.toMatchObject({ kind: 'budget_exhausted' })
-  await expect(keel.inference.embed({ model: 'paid/m', input: ['long '.repeat(300)] })).resolves.toMatchObject({ model: 'paid/m' })
+  await expect(keel.inference.embed({ model: 'paid/m', input: ['long '.repeat(300)] })).resolves.toMatchObject({
+    model: 'paid/m',
+  })
 })
 
 test('no line, no question to the kernel', async () => {
